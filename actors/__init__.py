@@ -1,0 +1,1 @@
+"""The parts that act: sessions, detectors, recognizers, voices, and what starts them."""

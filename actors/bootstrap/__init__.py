@@ -1,0 +1,1 @@
+"""Where ports meet adapters: the only package that imports both."""

@@ -1,0 +1,1 @@
+"""What is said, and where: subjects, messages, frames, ports, errors. No I/O, no clock."""

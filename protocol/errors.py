@@ -1,0 +1,58 @@
+"""What can go wrong, as a tree.
+
+AntiphonError
+├── MalformedMessage       bytes that are no message or frame of ours
+├── Refused                a request that is understood and not granted (has a code for programs)
+├── SynthesisFailed        a TTS model could not speak a phrase
+├── RecognitionFailed      an ASR model could not transcribe a range
+├── ModelUnavailable       a model's files or packages are missing or broken
+├── ReplyUnavailable       the language model failed or timed out
+├── BusUnavailable         NATS cannot be reached, or refused us
+└── SettingsInvalid        a configuration key or value is wrong
+"""
+
+
+class AntiphonError(Exception):
+    """The root of all errors that this project raises on purpose."""
+
+
+class MalformedMessage(AntiphonError):
+    """Bytes that are no message or frame of ours. The sender is never trusted."""
+
+
+class Refused(AntiphonError):
+    """A request that was understood and not granted.
+
+    Attributes:
+        code: for programs, e.g. `too-many-sessions`.
+        reason: for people: what happened and what to do next.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class SynthesisFailed(AntiphonError):
+    """A TTS model could not speak a phrase."""
+
+
+class RecognitionFailed(AntiphonError):
+    """An ASR model could not transcribe a range of samples."""
+
+
+class ModelUnavailable(AntiphonError):
+    """A model's files or packages are missing or broken; the message says what to install."""
+
+
+class ReplyUnavailable(AntiphonError):
+    """The language model failed, refused or timed out."""
+
+
+class BusUnavailable(AntiphonError):
+    """NATS cannot be reached at the named URL, or refused our credentials."""
+
+
+class SettingsInvalid(AntiphonError):
+    """A configuration key or value is wrong; the message names the key and the file."""

@@ -1,0 +1,287 @@
+"""What the actors need from the world, and what the world may ask of them. Adapters implement these.
+
+"On the loop" means: called on the process's one asyncio event loop and returns without waiting. "On a thread" means:
+called on the actor's own thread and may compute.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.audio import Frame
+from protocol.conversation import SessionConfig
+from protocol.ids import ModelId, Samples, SessionId, WorkerName
+from protocol.message import Message
+from protocol.subjects import Subject
+from protocol.workers import Announcement
+
+Pcm = npt.NDArray[np.float32]
+"""Mono samples, full scale at 1.0."""
+
+
+# --- the bus ---------------------------------------------------------------------------------------------------------
+Respond = Callable[[Message], None]
+OnMessage = Callable[[Subject, Any, Respond | None], None]
+"""Called on the loop with the subject, the decoded message (narrow it by `match`), and a way to reply if asked for."""
+OnFrame = Callable[[Subject, Frame], None]
+
+
+class Subscription(Protocol):
+    """Ends when told to."""
+
+    def cancel(self) -> None:
+        """No call-back comes after this. On the loop; harmless when repeated."""
+
+
+class Bus(Protocol):
+    """Messages and frames by subject. Everything is called on the loop."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether what is published now has a chance to arrive."""
+
+    def publish(self, subject: Subject, message: Message) -> None:
+        """Send a message; a subject that ends in `*` gets the message's type in its place. Never waits.
+
+        While the connection is down, control messages are kept for a bounded time and number.
+        """
+
+    def publish_frame(self, subject: Subject, frame: Frame) -> bool:
+        """Send a frame, or drop it (False) when the connection is down or behind: old sound is worse than none."""
+
+    async def subscribe(self, pattern: Subject, on_message: OnMessage, *, queue: str = "") -> Subscription:
+        """Call `on_message` for each well-formed message, in order; malformed ones are counted and logged.
+
+        Returns once the server knows of it.
+        """
+
+    async def subscribe_frames(self, pattern: Subject, on_frame: OnFrame, *, depth: int = 64) -> Subscription:
+        """Call `on_frame` for each well-formed frame; when more than `depth` wait, the oldest are dropped."""
+
+    async def request(self, subject: Subject, message: Message, *, timeout_s: float = 2.0) -> Any:
+        """Send a message and return the decoded reply.
+
+        Raises:
+            BusUnavailable: nobody answered in time, or nobody listens.
+        """
+
+    def on_reconnect(self, call_back: Callable[[], None]) -> None:
+        """Call this on the loop each time the connection is back after it was lost."""
+
+    async def close(self) -> None:
+        """Send what is queued, within a second, and disconnect."""
+
+
+# --- who works here --------------------------------------------------------------------------------------------------
+class WorkerRegistry(Protocol):
+    """Which workers live. The view is kept up to date in memory; reading it costs nothing."""
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Say that this worker lives, now and by heartbeat until withdrawn. A later call replaces what is said."""
+
+    async def withdraw(self, name: WorkerName) -> None:
+        """Say that it ends."""
+
+    async def watch(self, on_change: Callable[[WorkerName, Announcement | None], None]) -> None:
+        """Keep the view up to date from now on and call this on the loop at each change (None: gone)."""
+
+    def snapshot(self) -> Sequence[Announcement]:
+        """Those alive now."""
+
+    async def close(self) -> None:
+        """Withdraw what was announced and stop watching."""
+
+
+# --- hearing ---------------------------------------------------------------------------------------------------------
+class VoiceActivityStream(Protocol):
+    """One session's detector state. On a thread."""
+
+    def probability(self, window: Pcm) -> float:
+        """Of speech in the next 512 samples at 16 kHz."""
+
+
+class VoiceActivityModel(Protocol):
+    """A loaded detector that serves many sessions."""
+
+    def open_stream(self) -> VoiceActivityStream:
+        """State for one more session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognizedWord:
+    """Times in seconds from the beginning of the audio."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """What a recognizer made of some audio."""
+
+    text: str
+    avg_logprob: float
+    no_speech_prob: float
+    words: tuple[RecognizedWord, ...] = ()
+
+
+class SpeechRecognizer(Protocol):
+    """A loaded ASR model. On a thread."""
+
+    @property
+    def model(self) -> ModelId:
+        """Its name."""
+
+    def transcribe(self, audio: Pcm, *, language: str, final: bool) -> Recognition:
+        """The words in `audio` (16 kHz); `final` may spend more time than a partial one.
+
+        Raises:
+            RecognitionFailed: with the model's reason.
+        """
+
+    def close(self) -> None:
+        """Give the memory back."""
+
+
+# --- replying --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatMessage:
+    """One entry of a conversation's history."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ReplyGenerator(Protocol):
+    """Makes a reply's text. On the loop."""
+
+    def reply(self, history: Sequence[ChatMessage]) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """The reply to the last message, in deltas as they come; leaving the context cancels it at once.
+
+        Raises:
+            ReplyUnavailable: on failure or time-out, at any point.
+        """
+
+    async def close(self) -> None:
+        """Drop its connections."""
+
+
+# --- speaking --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordSpan:
+    """A word within a phrase's audio, in samples at the model's rate."""
+
+    text: str
+    first: Samples
+    end: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PcmChunk:
+    """The next piece of a phrase.
+
+    Attributes:
+        pcm: mono, at the model's rate.
+        words: of the whole phrase, once the model can tell (usually with the first chunk); empty when it cannot.
+    """
+
+    pcm: Pcm
+    words: tuple[WordSpan, ...] = ()
+
+
+class Synthesizer(Protocol):
+    """A loaded TTS model. On a thread; one phrase at a time for each generator, several generators may alternate."""
+
+    @property
+    def model(self) -> ModelId:
+        """Its id, as in its voice pack."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of all its chunks, in Hz."""
+
+    def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
+        """Speak one phrase; not asking for the next chunk pauses it, `close()` on the iterator frees all it holds.
+
+        Text without anything to speak gives no chunk. Lead-in and trailing silence of the model are trimmed to what a
+        natural pause between phrases needs.
+
+        Raises:
+            SynthesisFailed: with the model's reason.
+        """
+
+    def close(self) -> None:
+        """Give the memory back."""
+
+
+# --- clients ---------------------------------------------------------------------------------------------------------
+class ClientLink(Protocol):
+    """A connected client, as its conversation sees it. On the loop."""
+
+    def tell(self, message: Message) -> None:
+        """Send an event or a gate command; never waits. A client that does not read is disconnected."""
+
+    def disconnect(self, reason: str) -> None:
+        """End the connection."""
+
+
+class Conversation(Protocol):
+    """A session, as a transport sees it. On the loop."""
+
+    @property
+    def session(self) -> SessionId:
+        """Its id."""
+
+    def hear(self, pcm: bytes) -> None:
+        """The next 20 ms of the microphone: 320 samples s16le at 16 kHz (640 bytes).
+
+        Raises:
+            MalformedMessage: for another length.
+        """
+
+    def pull(self) -> Frame | None:
+        """The frame to send now, or None for silence. A transport calls it once per 20 ms on a steady clock."""
+
+    def command(self, message: Message) -> Message:
+        """Do what the client asks: returns `Accepted` or `CommandRefused`."""
+
+    def detach(self, link: ClientLink) -> None:
+        """The connection is lost; the session waits a while for `ConversationHost.resume`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Whether a session could be opened and answered now, and what is missing if not."""
+
+    ready: bool
+    missing: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
+    sessions: int = 0
+    max_sessions: int = 0
+
+
+class ConversationHost(Protocol):
+    """The gateway, as the transports see it. On the loop."""
+
+    async def open(self, config: SessionConfig, link: ClientLink) -> tuple[Conversation, Message]:
+        """A new session and the `SessionOpened` to send.
+
+        Raises:
+            Refused: too many sessions, no such voice, no worker.
+        """
+
+    async def resume(self, session: SessionId, token: str, link: ClientLink) -> tuple[Conversation, Message]:
+        """Back to a session, with a new connection.
+
+        Raises:
+            Refused: no such session, or a wrong token.
+        """
+
+    def readiness(self) -> Readiness:
+        """For `/readyz`."""

@@ -1,0 +1,153 @@
+"""The only place where subjects are built and parsed. The session stands third in all of them."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, NewType
+
+from protocol.errors import MalformedMessage
+from protocol.ids import TOKEN_PATTERN, SessionId, WorkerName
+
+Subject = NewType("Subject", str)
+
+Channel = Literal[
+    "session-command",
+    "session-event",
+    "session-playout",
+    "gate",
+    "vad",
+    "asr-command",
+    "asr-event",
+    "tts-command",
+    "tts-event",
+    "worker",
+    "mic-frames",
+    "tts-frames",
+]
+"""Who speaks to whom; it decides which messages are legal."""
+
+MAX_SUBJECT: Final = 255
+_TOKEN: Final = re.compile(TOKEN_PATTERN)
+_PART: Final = re.compile(r"[a-z0-9_-]{1,64}")
+_ANY: Final = "*"
+ANY_SESSION: Final = SessionId(_ANY)
+ANY_WORKER: Final = WorkerName(_ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a subject says."""
+
+    channel: Channel
+    session: SessionId | None = None
+    worker: WorkerName | None = None
+    name: str = ""
+
+
+def _id(token: str) -> str:
+    if token != _ANY and not _TOKEN.fullmatch(token):
+        raise ValueError(f"{token!r} is no id: one token of [a-z0-9-], at most 64 long")
+    return token
+
+
+def session_command(session: SessionId, name: str = _ANY) -> Subject:
+    """Client, CLI → session."""
+    return Subject(f"control.session.{_id(session)}.{name}")
+
+
+def session_event(session: SessionId, name: str = _ANY) -> Subject:
+    """Session → gateway, observers."""
+    return Subject(f"control.session.{_id(session)}.event.{name}")
+
+
+def session_playout(session: SessionId) -> Subject:
+    """Gateway → session, TTS worker."""
+    return Subject(f"control.session.{_id(session)}.playout")
+
+
+def gate(session: SessionId, name: str = _ANY) -> Subject:
+    """Session → gateway."""
+    return Subject(f"control.gateway.{_id(session)}.{name}")
+
+
+def vad(session: SessionId, name: str = _ANY) -> Subject:
+    """VAD → session, observers."""
+    return Subject(f"control.vad.{_id(session)}.{name}")
+
+
+def asr_command(session: SessionId, worker: WorkerName, name: str = _ANY) -> Subject:
+    """Session → ASR worker."""
+    return Subject(f"control.asr.{_id(session)}.{_id(worker)}.{name}")
+
+
+def asr_event(session: SessionId, worker: WorkerName = ANY_WORKER, name: str = _ANY) -> Subject:
+    """ASR worker → session."""
+    return Subject(f"control.asr.{_id(session)}.{_id(worker)}.event.{name}")
+
+
+def tts_command(session: SessionId, worker: WorkerName, name: str = _ANY) -> Subject:
+    """Session → TTS worker."""
+    return Subject(f"control.tts.{_id(session)}.{_id(worker)}.{name}")
+
+
+def tts_event(session: SessionId, worker: WorkerName = ANY_WORKER, name: str = _ANY) -> Subject:
+    """TTS worker → session."""
+    return Subject(f"control.tts.{_id(session)}.{_id(worker)}.event.{name}")
+
+
+def worker(name: WorkerName, verb: str = _ANY) -> Subject:
+    """Router, CLI → worker."""
+    return Subject(f"control.worker.{_id(name)}.{verb}")
+
+
+def mic_frames(session: SessionId) -> Subject:
+    """Gateway → ASR: 20 ms, 16 kHz."""
+    return Subject(f"audio.frames.{_id(session)}.mic")
+
+
+def tts_frames(session: SessionId, worker: WorkerName = ANY_WORKER) -> Subject:
+    """TTS worker → gateway: 20 ms, 48 kHz."""
+    return Subject(f"audio.frames.{_id(session)}.tts.{_id(worker)}")
+
+
+# "" stands for any token; the longer and the more literal shapes come first.
+_SHAPES: Final[tuple[tuple[tuple[str, ...], Channel], ...]] = (
+    (("control", "session", "", "event", ""), "session-event"),
+    (("control", "session", "", "playout"), "session-playout"),
+    (("control", "session", "", ""), "session-command"),
+    (("control", "gateway", "", ""), "gate"),
+    (("control", "vad", "", ""), "vad"),
+    (("control", "asr", "", "", "event", ""), "asr-event"),
+    (("control", "asr", "", "", ""), "asr-command"),
+    (("control", "tts", "", "", "event", ""), "tts-event"),
+    (("control", "tts", "", "", ""), "tts-command"),
+    (("control", "worker", "", ""), "worker"),
+    (("audio", "frames", "", "mic"), "mic-frames"),
+    (("audio", "frames", "", "tts", ""), "tts-frames"),
+)
+_WITH_WORKER: Final = frozenset({"asr-event", "asr-command", "tts-event", "tts-command"})
+
+
+def _address(channel: Channel, tokens: list[str]) -> Address:
+    if channel == "worker":
+        return Address(channel, None, WorkerName(tokens[2]), tokens[3])
+    if channel == "mic-frames":
+        return Address(channel, SessionId(tokens[2]))
+    if channel == "tts-frames":
+        return Address(channel, SessionId(tokens[2]), WorkerName(tokens[4]))
+    named = WorkerName(tokens[3]) if channel in _WITH_WORKER else None
+    return Address(channel, SessionId(tokens[2]), named, tokens[-1])
+
+
+def parse(subject: str) -> Address:
+    """What a received subject says.
+
+    Raises:
+        MalformedMessage: for a subject that is none of ours.
+    """
+    tokens = subject.split(".")
+    if len(subject) > MAX_SUBJECT or not all(_PART.fullmatch(t) for t in tokens):
+        raise MalformedMessage(f"not a subject of ours: {subject[:80]!r}")
+    for shape, channel in _SHAPES:
+        if len(shape) == len(tokens) and all(s in ("", t) for s, t in zip(shape, tokens, strict=True)):
+            return _address(channel, tokens)
+    raise MalformedMessage(f"not a subject of ours: {subject[:80]!r}")

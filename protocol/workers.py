@@ -1,0 +1,114 @@
+"""What a worker says of itself (KV `workers`), and what it can be asked to do (`control.worker.*`)."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from protocol.ids import ModelField, UnixMicros, WorkerField
+from protocol.message import Code, Language, Message, Reason
+
+WorkerKind = Literal["tts", "asr"]
+WorkerState = Literal["starting", "ready", "draining"]
+_Count = Annotated[int, Field(ge=0)]
+_Measure = Annotated[float, Field(ge=0.0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What the router filters by."""
+
+    streaming: bool = True
+    zero_shot: bool = False
+    lora: bool = False
+    cpu_ok: bool = True
+    languages: tuple[Language, ...] = ("en",)
+    emotive_zero_prompt: bool = False
+    sample_rates: tuple[int, ...] = (48_000,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Measured, not declared; 0 while nothing was measured yet."""
+
+    rtf: _Measure = 0.0
+    queue_depth: _Count = 0
+    p50_first_audio_ms: _Measure = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """A worker, as the router sees it. `started_at` tells a restarted worker from its predecessor of the same name."""
+
+    name: WorkerField
+    kind: WorkerKind = "tts"
+    addr: Annotated[str, Field(max_length=200)]
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    models: tuple[ModelField, ...] = ()
+    resident_models: tuple[ModelField, ...] = ()
+    metrics: Load = field(default_factory=Load)
+    state: WorkerState = "ready"
+    sessions: _Count = 0
+    capacity: _Count = 4
+    started_at: UnixMicros = UnixMicros(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetCapabilities(Message):
+    """Who are you? Answered by `WorkerDescribed`."""
+
+    type: Literal["capabilities"] = "capabilities"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListModels(Message):
+    """Which models have you? Answered by `WorkerDescribed`."""
+
+    type: Literal["list_models"] = "list_models"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadModel(Message):
+    """Make this model resident."""
+
+    model: ModelField
+    type: Literal["load_model"] = "load_model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnloadModel(Message):
+    """Give this model's memory back; refused while it is in use."""
+
+    model: ModelField
+    type: Literal["unload_model"] = "unload_model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain(Message):
+    """Take no new sessions, finish the current turns, end."""
+
+    type: Literal["drain"] = "drain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDescribed(Message):
+    """The worker as it is now."""
+
+    worker: Announcement
+    type: Literal["described"] = "described"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRefused(Message):
+    """Not done, and why."""
+
+    code: Code
+    reason: Reason
+    type: Literal["refused"] = "refused"
+
+
+WorkerCommand = Annotated[
+    GetCapabilities | ListModels | LoadModel | UnloadModel | Drain,
+    Field(discriminator="type"),
+]
+WorkerReply = Annotated[WorkerDescribed | WorkerRefused, Field(discriminator="type")]
