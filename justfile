@@ -1,0 +1,100 @@
+# `uv run just --list` explains every recipe; recipes use what `uv sync` installed and nothing else.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+python := "uv run --no-sync python"
+antiphon := "uv run --no-sync antiphon"
+pytest := "uv run --no-sync pytest"
+schema_json := python + " -c 'import json; from protocol.codec import json_schema; print(json.dumps(json_schema(), indent=2, sort_keys=True))'"
+nats_url := env("ANTIPHON_NATS_URL", "nats://127.0.0.1:4222")
+
+# List the recipes
+default:
+    @just --list
+
+# Everything that reads the code without running it: style, format, import contracts, drift of the schema
+lint:
+    uv run --no-sync ruff check .
+    uv run --no-sync ruff format --check .
+    uv run --no-sync lint-imports
+    just _schema-is-current
+
+# Repair what ruff can repair by itself
+fix:
+    uv run --no-sync ruff check --fix .
+    uv run --no-sync ruff format .
+
+# mypy --strict over everything
+typecheck:
+    uv run --no-sync mypy
+
+# All tests but the ten-minute soak and those that need a browser
+test *args:
+    {{ pytest }} -m "not soak and not browser" {{ args }}
+
+# The tests that drive a real Chromium (skipped with a reason where there is none, mandatory when CI=true)
+test-browser *args:
+    {{ pytest }} -m browser {{ args }}
+
+# Both of the above
+test-all *args:
+    {{ pytest }} -m "not soak" {{ args }}
+
+# What a merge needs: lint, typecheck, all tests
+ci: lint typecheck test-all
+
+# Three sessions in conversation for SECONDS, and no growth of memory, tasks, threads or subscriptions
+soak seconds="600":
+    ANTIPHON_SOAK_SECONDS={{ seconds }} {{ pytest }} -m soak -s --timeout=0
+
+# Measure: `just bench fal voice --runs 30`; without a name, everything. Tables here, JSON in bench-results/
+bench *args:
+    {{ python }} -m tests.bench {{ args }}
+
+# Write docs/protocol.schema.json anew from the types in protocol/
+schema:
+    {{ schema_json }} > docs/protocol.schema.json
+
+_schema-is-current:
+    {{ schema_json }} | diff -u docs/protocol.schema.json - || { echo "run: just schema" >&2; exit 1; }
+
+# Everything on this machine: NATS server, gateway, ASR, TTS
+up *args:
+    {{ antiphon }} up {{ args }}
+
+# A NATS server with JetStream and the settings that the parts rely on, for parts started one by one
+nats:
+    uv run --no-sync nats-server -c nats.conf
+
+# A Redis server for the Redis registry contract, without persistence
+redis port="6379":
+    redis-server --port {{ port }} --bind 127.0.0.1 --save "" --appendonly no
+
+# The gateway: sessions, turn-taking, voice activity, the page (needs `just nats`)
+run-orch *args:
+    {{ antiphon }} serve gateway --nats {{ nats_url }} {{ args }}
+
+# The ASR worker
+run-asr *args:
+    {{ antiphon }} serve asr --nats {{ nats_url }} {{ args }}
+
+# A TTS worker of any family: `just run-tts piper`
+run-tts family *args:
+    {{ antiphon }} serve tts --family {{ family }} --nats {{ nats_url }} {{ args }}
+
+# The TTS worker of the default voice
+run-tts-hibari *args: (run-tts "hibari" args)
+
+# The TTS worker of the Piper voice
+run-tts-piper *args: (run-tts "piper" args)
+
+# The command line: `just cli talk --in question.wav --out answer.wav`
+cli *args:
+    @{{ antiphon }} {{ args }}
+
+# Which subjects are busiest: message and frame counts over SECONDS
+spy-top seconds="5":
+    @{{ python }} -m tests.bench.spy --nats {{ nats_url }} --seconds {{ seconds }}
+
+# Write a session's messages (not its audio) to a file, one JSON object a line, until Ctrl-C
+spy-record session file="session.jsonl":
+    {{ antiphon }} tap {{ session }} --json --nats {{ nats_url }} > {{ file }}
