@@ -19,6 +19,7 @@ from protocol.conversation import OpenSession, ResumeSession, Say, SessionConfig
 from protocol.errors import Refused
 from protocol.ids import SessionId
 from protocol.message import Message
+from protocol.ports import Pcm
 from tests.clients.sound import Pcm16, as_samples
 
 Found = TypeVar("Found")
@@ -59,10 +60,10 @@ class Microphone:
         """When each frame left."""
         self._task = asyncio.create_task(self._run())
 
-    def say(self, pcm: Pcm16) -> int:
+    def say(self, pcm: Pcm) -> int:
         """Say this (16 kHz) as soon as what was given before is said; returns the position of its first sample."""
         first = len(self.sent_at) * MIC_FRAME + len(self._to_say) // 2
-        self._to_say += pcm.astype("<i2").tobytes()
+        self._to_say += np.rint(np.clip(pcm, -1.0, 1.0) * 32767).astype("<i2").tobytes()
         self._to_say += bytes(-len(self._to_say) % len(_SILENCE))
         return first
 
