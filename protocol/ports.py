@@ -175,7 +175,10 @@ class ReplyGenerator(Protocol):
 # --- speaking --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordSpan:
-    """A word within a phrase's audio, in samples at the model's rate."""
+    """A word within a phrase's audio, in samples at the model's rate.
+
+    Words are the phrase's text split at white space, punctuation included, in order and without gaps in the list.
+    """
 
     text: str
     first: Samples
@@ -218,6 +221,26 @@ class Synthesizer(Protocol):
 
     def close(self) -> None:
         """Give the memory back."""
+
+
+class SpeechShaper(Protocol):
+    """One turn's way from a model's chunks to frames: loudness, 48 kHz, 20 ms. On a thread."""
+
+    def begin_phrase(self) -> None:
+        """The next chunk is the first of a phrase."""
+
+    def shape(self, pcm: Pcm) -> list[bytes]:
+        """The frames (960 samples, s16le) that are complete now; the last one is held back until more comes."""
+
+    def finish(self) -> list[bytes]:
+        """The rest, filled up with silence: at least one frame, so that there is one to carry the LAST flag."""
+
+
+Calibrate = Callable[[Synthesizer], Callable[[], SpeechShaper]]
+"""Speaks a little with a freshly loaded model (its warm-up too) and returns what makes a shaper for each of its turns.
+
+On a thread. Raises `SynthesisFailed`.
+"""
 
 
 # --- clients ---------------------------------------------------------------------------------------------------------
