@@ -110,6 +110,12 @@ class VoiceActivityModel(Protocol):
     def open_stream(self) -> VoiceActivityStream:
         """State for one more session."""
 
+    def probabilities(self, streams: Sequence[VoiceActivityStream], windows: Sequence[Pcm]) -> Sequence[float]:
+        """Of speech in the next window of each of these streams, all in one inference: the same, but cheaper.
+
+        The streams are this model's own and differ from each other. When it raises, no stream has moved on.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognizedWord:

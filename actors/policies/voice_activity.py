@@ -1,0 +1,88 @@
+"""When does somebody speak? Hysteresis over a detector's probabilities. Pure: windows come in, events come out."""
+
+from typing import Final
+
+from protocol.hearing import SpeechLikely, SpeechStarted, SpeechStopped, SpeechUnlikely, VadEvent
+from protocol.ids import Millis, Samples, SessionId
+
+VAD_RATE: Final = 16_000
+WINDOW: Final = Samples(512)
+"""The detector decides once per 32 ms."""
+
+_HYSTERESIS: Final = 0.15
+"""How far below the threshold a window must fall to count as silence: Silero's own figure."""
+_LEAD: Final = Samples(1024)
+"""Speech begins softly, before a window is over the threshold: its start is set this much earlier."""
+
+
+class VoiceActivity:
+    """One session's view of who speaks.
+
+    `SpeechLikely` comes with the first window over the threshold, `SpeechStarted` with the `start_windows`-th in a
+    row, `SpeechUnlikely` with the first that disagrees before. `SpeechStopped` comes when silence has lasted for
+    `stop_ms`, to the nearest window; between the threshold and the lower release threshold speech goes on but does
+    not start. Positions never decrease from one `SpeechStarted` or `SpeechStopped` to the next.
+    """
+
+    def __init__(
+        self, session: SessionId, *, threshold: float = 0.5, start_windows: int = 2, stop_ms: Millis = Millis(200)
+    ) -> None:
+        """Raises ValueError for a threshold outside 0..1, or when speech would start or stop without a window."""
+        if not 0.0 < threshold < 1.0 or start_windows < 1 or stop_ms <= 0:
+            raise ValueError(f"no voice activity with {threshold=}, {start_windows=}, {stop_ms=}")
+        self._session = session
+        self._threshold = threshold
+        self._release = max(threshold - _HYSTERESIS, threshold / 2)
+        self._start_windows = start_windows
+        self._stop_windows = max(1, round(stop_ms * VAD_RATE / 1000 / WINDOW))
+        self._speaking = False
+        self._run = 0
+        """Windows in a row that speak for a change: speech while silent, silence while speaking."""
+        self._run_first = Samples(0)
+        self._settled = Samples(0)
+        """Where the last start or stop was set: the next one is not before it."""
+
+    @property
+    def speaking(self) -> bool:
+        """Whether speech has started and not stopped."""
+        return self._speaking
+
+    def feed(self, position: Samples, probability: float) -> tuple[VadEvent, ...]:
+        """The next window, whose first sample is `position`; windows come in order, some may be missing."""
+        if self._speaking:
+            return self._while_speaking(position, probability)
+        return self._while_silent(position, probability)
+
+    def _while_silent(self, position: Samples, probability: float) -> tuple[VadEvent, ...]:
+        if probability <= self._threshold:
+            if not self._run:
+                return ()
+            self._run = 0
+            return (SpeechUnlikely(session=self._session, at=position, probability=probability),)
+        events: tuple[VadEvent, ...] = ()
+        if not self._run:
+            self._run_first = position
+            events = (SpeechLikely(session=self._session, at=position, probability=probability),)
+        self._run += 1
+        if self._run < self._start_windows:
+            return events
+        return (*events, self._turn(SpeechStarted, Samples(self._run_first - _LEAD), probability))
+
+    def _while_speaking(self, position: Samples, probability: float) -> tuple[VadEvent, ...]:
+        if probability >= self._release:
+            self._run = 0
+            return ()
+        if not self._run:
+            self._run_first = position
+        self._run += 1
+        if self._run < self._stop_windows:
+            return ()
+        return (self._turn(SpeechStopped, self._run_first, probability),)
+
+    def _turn(
+        self, event: type[SpeechStarted] | type[SpeechStopped], at: Samples, probability: float
+    ) -> SpeechStarted | SpeechStopped:
+        self._speaking = event is SpeechStarted
+        self._run = 0
+        self._settled = max(self._settled, at)
+        return event(session=self._session, at=self._settled, probability=probability)
