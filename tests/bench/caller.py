@@ -1,0 +1,59 @@
+"""A user at a real client, in a process of its own: what she hears and when."""
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, Final, Literal, TypeVar
+
+import uvloop
+
+from protocol.audio import SPEECH_RATE
+from protocol.conversation import SessionConfig
+from tests.clients.sound import as_samples, is_audible
+from tests.clients.webrtc import WebRtcClient
+from tests.clients.websocket import WebSocketClient
+
+Transport = Literal["websocket", "webrtc"]
+Client = WebSocketClient | WebRtcClient
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+TRANSPORTS: Final[tuple[Transport, ...]] = ("websocket", "webrtc")
+HEAD_START_S: Final = 4.0
+"""Callers import, connect and wait: none of them measures while another one still starts."""
+
+
+async def connect(transport: Transport, url: str, config: SessionConfig) -> Client:
+    """Dial."""
+    if transport == "webrtc":
+        return await WebRtcClient.open(url, config)
+    return await WebSocketClient.open(url, config)
+
+
+def audible_times(client: Client, since: float = 0.0) -> list[float]:
+    """When each frame or packet came that holds something to be heard."""
+    if isinstance(client, WebRtcClient):
+        sounds = [(packet.at, packet.samples) for packet in client.received]
+    else:
+        sounds = [(one.at, as_samples(one.frame.pcm)) for one in client.received if one.is_speech]
+    return [at for at, samples in sounds if at >= since and is_audible(samples, SPEECH_RATE)]
+
+
+async def call_at_once(call: Callable[[float, Job], Coroutine[Any, Any, Result]], jobs: Sequence[Job]) -> list[Result]:
+    """Run `call(begin_at, job)` in a process for each job; all are to begin at that moment."""
+    loop = asyncio.get_running_loop()
+    begin_at = time.monotonic() + HEAD_START_S
+    with ProcessPoolExecutor(len(jobs), mp_context=multiprocessing.get_context("spawn")) as pool:
+        calls = [loop.run_in_executor(pool, _run, call, begin_at, job) for job in jobs]
+        return list(await asyncio.gather(*calls))
+
+
+def _run(call: Callable[[float, Job], Coroutine[Any, Any, Result]], begin_at: float, job: Job) -> Result:
+    return uvloop.run(call(begin_at, job))
+
+
+async def until(begin_at: float) -> None:
+    """Wait for the common beginning."""
+    await asyncio.sleep(begin_at - time.monotonic())
