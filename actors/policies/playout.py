@@ -158,21 +158,21 @@ class PlayoutGate:
         self._held = self._fade_in_due = False
 
     def rewind(self, turn: TurnId, to: Samples) -> bool:
-        """Play again from the frame that holds sample `to`, which the client says it has not heard.
+        """Play again from the frame that holds sample `to`, the first one that the client says it has not heard.
 
-        False, and nothing changes, when that is not the current turn or no longer kept.
+        False, and nothing changes, when that is not the current turn, was not played yet or is no longer kept.
         """
         if turn != self._turn or self._dropped or not self._kept:
             return False
         to = Samples(to - to % SPEECH_FRAME)
-        if not self._kept[0].position <= to < self._played:
+        if not self._kept[0].position <= to <= self._played:
             return False
         while self._kept and self._kept[-1].position >= to:
             self._queue.appendleft(self._kept.pop())
+        self._finished = self._finished and to == self._played
         self._played = to
-        self._finished = False
         self._sounding = False
-        self._fade_in_due = False
+        self._fade_in_due = to > 0
         return True
 
     def pull(self) -> Pulled | None:

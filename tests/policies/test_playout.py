@@ -253,13 +253,22 @@ def test_a_reply_that_had_ended_goes_on_for_a_client_that_heard_less() -> None:
         pass
     assert (gate.finished, gate.rewind(ONE, SPEECH_FRAME)) == (True, True)
     assert not gate.finished
+    assert pulled(gate).flags == Flags.COMFORT
     assert pulled(gate) == frames(3)[1]
 
 
 def test_what_was_never_played_or_is_no_longer_kept_cannot_be_rewound_to() -> None:
     gate = a_gate(queued=5)
     gate.pull()
-    assert not gate.rewind(ONE, SPEECH_FRAME)
+    assert not gate.rewind(ONE, Samples(2 * SPEECH_FRAME))
     assert not gate.rewind(TWO, Samples(0))
     gate.flush(ONE)
     assert not gate.rewind(ONE, Samples(0))
+
+
+def test_a_client_that_heard_everything_goes_on_with_a_fade() -> None:
+    gate = a_gate(queued=5)
+    gate.pull()
+    assert gate.rewind(ONE, SPEECH_FRAME)
+    assert pulled(gate).flags == Flags.COMFORT
+    assert pulled(gate) == a_frame(1)

@@ -1,0 +1,311 @@
+"""One client's side of a session: its microphone, its playout gate, its commands and events. On the loop."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from actors import metrics
+from actors.peer_ports import Clock, Ears, MakeSession, PeerLimits, VadOptions
+from actors.playout_reports import PlayoutReports
+from actors.policies.playout import PlayoutGate, Pulled
+from actors.policies.rates import TokenBucket
+from protocol.audio import FRAME_MS, MIC_FRAME, Flags, Frame, Kind
+from protocol.codec import type_of
+from protocol.conversation import (
+    Accepted,
+    ClientPlayout,
+    CloseSession,
+    CommandRefused,
+    Configure,
+    Flush,
+    Heard,
+    Hold,
+    Interrupt,
+    Release,
+    Say,
+    SessionClosed,
+    SessionConfig,
+    SessionError,
+    TurnMeasured,
+)
+from protocol.errors import MalformedMessage
+from protocol.hearing import SpeechLikely, SpeechStarted, VadEvent
+from protocol.ids import Samples, SessionId, TurnId, UnixMicros
+from protocol.message import Message
+from protocol.ports import Bus, ClientLink, Subscription
+from protocol.subjects import Subject, gate, mic_frames, session_event, tts_frames, vad
+
+_FRAME_BYTES: Final = 2 * MIC_FRAME
+_CLOCK_DRIFT: Final = 1.01
+"""A client's clock may run a little faster than ours."""
+
+log = structlog.get_logger()
+
+OnPeer = Callable[["Peer", str], None]
+
+
+class Peer:
+    """A session's meeting point. Implements `protocol.ports.Conversation`; outlives the client's connections.
+
+    The interruption path runs through here by direct calls: `hear` → detector → `_on_vad` → session → gate → `pull`.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: SessionId,
+        config: SessionConfig,
+        link: ClientLink,
+        bus: Bus,
+        ears: Ears,
+        make_session: MakeSession,
+        on_detached: Callable[["Peer"], None],
+        on_over: OnPeer,
+        limits: PeerLimits | None = None,
+        vad_options: VadOptions | None = None,
+        clock: Clock = time.monotonic,
+        wall_clock: Clock = time.time,
+    ) -> None:
+        self._session = session
+        self._link: ClientLink | None = link
+        self._bus = bus
+        self._ears = ears
+        self._on_detached = on_detached
+        self._on_over = on_over
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._vad = vad_options or VadOptions()
+        self._limits = limits or PeerLimits()
+        self._commands = TokenBucket(rate=self._limits.commands_per_s, burst=self._limits.command_burst)
+        self._mic_rate = TokenBucket(rate=1000 / FRAME_MS * _CLOCK_DRIFT, burst=self._limits.mic_lead_frames)
+        self.gate = PlayoutGate()
+        self._reports = PlayoutReports(session, self.gate, bus)
+        self._session_actor = make_session(session=session, config=config, gate=self.gate, emit=self.emit)
+        self._mic_subject = mic_frames(session)
+        self._mic_frames = 0
+        self._mic_position = Samples(0)
+        self._noticed_at: float | None = None
+        self._waits_until: float | None = None
+        self._begun = self._ended = TurnId(0)
+        self._frames: Subscription | None = None
+        self._over = False
+        self._said_closed = False
+
+    @property
+    def session(self) -> SessionId:
+        """Its id."""
+        return self._session
+
+    @property
+    def attached(self) -> bool:
+        """Whether a client is connected."""
+        return self._link is not None
+
+    async def start(self) -> None:
+        """Begin to listen and to expect speech.
+
+        Raises:
+            Refused: by the session, when no worker can serve it.
+        """
+        self._frames = await self._bus.subscribe_frames(tts_frames(self._session), self._on_frame)
+        self._ears.open(
+            self._session,
+            on_event=self._on_vad,
+            on_failed=self._on_deaf,
+            threshold=self._vad.threshold,
+            start_windows=self._vad.start_windows,
+            stop_ms=self._vad.stop_ms,
+        )
+        await self._session_actor.start()
+
+    # --- the microphone ----------------------------------------------------------------------------------------------
+    def hear(self, pcm: bytes) -> None:
+        """The next 20 ms of the microphone; dropped and counted when it comes faster than time.
+
+        Raises:
+            MalformedMessage: for another length than 640 bytes.
+        """
+        if len(pcm) != _FRAME_BYTES:
+            raise MalformedMessage(
+                f"{len(pcm)} bytes of sound where {_FRAME_BYTES} belong: 20 ms, 16 kHz, mono, signed 16 bit"
+            )
+        if self._over:
+            return
+        if self._mic_rate.take(self._clock()):
+            self._take(pcm)
+        else:
+            metrics.FRAMES_DROPPED.labels("mic-rate").inc()
+
+    def _take(self, pcm: bytes) -> None:
+        frame = Frame(
+            kind=Kind.MICROPHONE,
+            turn=TurnId(0),
+            sequence=self._mic_frames,
+            position=self._mic_position,
+            captured_at=UnixMicros(int(self._wall_clock() * 1_000_000)),
+            pcm=pcm,
+        )
+        self._mic_frames += 1
+        self._mic_position = frame.end
+        metrics.FRAMES_IN.inc()
+        self._ears.hear(self._session, frame.position, pcm)
+        if not self._bus.publish_frame(self._mic_subject, frame):
+            metrics.FRAMES_DROPPED.labels("bus").inc()
+
+    def _on_vad(self, event: VadEvent) -> None:
+        if isinstance(event, SpeechLikely | SpeechStarted) and self._noticed_at is None:
+            self._noticed_at = self._clock()
+        if isinstance(event, SpeechStarted) and self._ended == self.gate.turn:
+            self.gate.flush(self.gate.turn)  # the end of a reply that is played again to a client which came back
+        self._session_actor.on_vad(event)
+        if not self.gate.held:
+            self._noticed_at = None
+        self._bus.publish(vad(self._session), event)
+        self._reports.changed()
+
+    def _on_deaf(self, reason: str) -> None:
+        self.emit(SessionError(session=self._session, code="voice-activity-failed", message=reason[:1000]))
+
+    # --- the loudspeaker ---------------------------------------------------------------------------------------------
+    def _on_frame(self, _subject: Subject, frame: Frame) -> None:
+        if self.gate.offer(frame):
+            self._reports.arrived(frame, self._clock())
+        else:
+            metrics.FRAMES_DROPPED.labels("gate").inc()
+
+    def pull(self) -> Frame | None:
+        """The frame to send now, or None for silence. To be called once for each 20 ms that the client plays."""
+        if self._over or self._waits():
+            return None
+        pulled = self.gate.pull()
+        if pulled is None:
+            if self._reports.silent():
+                self._session_actor.on_playout()
+            return None
+        if Flags.COMFORT in pulled.frame.flags:
+            self._note_hold()
+        else:
+            self._note_played(pulled)
+        return pulled.frame
+
+    def _waits(self) -> bool:
+        if self._waits_until is not None and self._clock() >= self._waits_until:
+            self._waits_until = None
+        return self._waits_until is not None
+
+    def _note_played(self, pulled: Pulled) -> None:
+        turn = pulled.frame.turn
+        metrics.FRAMES_OUT.inc()
+        reported = self._reports.played(pulled)
+        if pulled.first and turn > self._begun:
+            self._begun = turn
+            self._session_actor.on_first_frame(turn)
+        if pulled.last and turn > self._ended:
+            self._ended = turn
+            self._session_actor.on_last_frame(turn)
+        if reported:
+            self._session_actor.on_playout()
+
+    def _note_hold(self) -> None:
+        if not self.gate.held:
+            return
+        metrics.HOLDS.inc()
+        if self._noticed_at is not None:
+            metrics.HOLD_LATENCY.observe(self._clock() - self._noticed_at)
+            self._noticed_at = None
+
+    # --- commands and events -----------------------------------------------------------------------------------------
+    def command(self, message: Message) -> Message:
+        """Do what the client asks: returns `Accepted` or `CommandRefused`."""
+        answer = self._command(message)
+        outcome = "refused" if isinstance(answer, CommandRefused) else "accepted"
+        metrics.COMMANDS.labels(type_of(message), outcome).inc()
+        return answer
+
+    def _command(self, message: Message) -> Message:
+        if self._over:
+            return self._refuse("closed", "This session has ended; open a new one.")
+        if not self._commands.take(self._clock()):
+            return self._refuse("too-many-commands", "Commands come faster than they are taken; wait a moment.")
+        match message:
+            case ClientPlayout():
+                self._correct(message)
+                return self._session_actor.command(message)
+            case Say() | Interrupt() | Configure():
+                answer = self._session_actor.command(message)
+                self._reports.changed()
+                return answer
+            case CloseSession():
+                self._on_over(self, "closed by the client")
+                return Accepted(session=self._session)
+            case _:
+                return self._refuse("unexpected", f"A message of type {type_of(message)} has no place here.")
+
+    def _refuse(self, code: str, reason: str) -> CommandRefused:
+        return CommandRefused(code=code, reason=reason, session=self._session)
+
+    def _correct(self, message: ClientPlayout) -> None:
+        """Right after a client came back: go on from what it says that it has heard."""
+        if self._waits_until is None:
+            return
+        self._waits_until = None
+        if self.gate.rewind(message.turn, message.played):
+            self._reports.report()
+
+    def emit(self, message: Message) -> None:
+        """An event or gate command of the session: to observers and to the client."""
+        is_gate = isinstance(message, Hold | Release | Flush)
+        self._bus.publish(gate(self._session) if is_gate else session_event(self._session), message)
+        if self._link is not None:
+            self._link.tell(message)
+        self._reports.changed()
+        match message:
+            case Heard(interrupted=True):
+                metrics.BARGE_INS.inc()
+            case TurnMeasured(latencies_ms=latencies):
+                for name, milliseconds in latencies.items():
+                    metrics.TURN_LATENCY.labels(name).observe(milliseconds / 1000)
+            case SessionClosed(reason=reason):
+                self._said_closed = True
+                self._on_over(self, reason)
+            case _:
+                pass
+
+    # --- connections -------------------------------------------------------------------------------------------------
+    def attach(self, link: ClientLink) -> None:
+        """A client comes back: nothing is played until it has said what it had heard, or has had its time to."""
+        previous, self._link = self._link, link
+        if previous is not None:
+            previous.disconnect("another connection has taken over this session")
+        self._waits_until = self._clock() + self._limits.position_wait_s
+        self.gate.rewind(self.gate.turn, self.gate.played)
+
+    def detach(self, link: ClientLink) -> None:
+        """The connection is lost. What is queued waits; an utterance that was under way ends here."""
+        if link is not self._link or self._over:
+            return
+        self._link = None
+        for _ in range(self._vad.stop_ms // FRAME_MS + 5):
+            self._take(bytes(_FRAME_BYTES))
+        self._on_detached(self)
+
+    async def close(self, reason: str, *, tell_client: bool = True) -> None:
+        """End the session, whatever it is doing. Harmless when repeated."""
+        if self._over:
+            return
+        self._over = True
+        if not tell_client:
+            self._link = None
+        self._ears.close(self._session)
+        if self._frames is not None:
+            self._frames.cancel()
+        try:
+            await self._session_actor.close(reason)
+        finally:
+            if not self._said_closed:
+                self.emit(SessionClosed(session=self._session, reason=reason))
+            link, self._link = self._link, None
+            if link is not None:
+                link.disconnect(reason)
