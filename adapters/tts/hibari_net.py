@@ -1,0 +1,69 @@
+"""hibari's network, asked for the durations that it computes inside, too."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from hibari.tts import ASSETS
+
+from adapters.tts.inference import open_session
+
+Floats = npt.NDArray[np.float32]
+DURATION_HOP: Final = 600
+"""Samples per unit of duration: two frames of 12.5 ms."""
+_DURATIONS: Final = "/Clip_output_0"
+"""The rounded, clipped durations within the graph of 0.2.x."""
+_MODEL_GRAPH, _GRAPH_OUTPUT, _VALUE_NAME = 7, 12, 1  # field numbers of ModelProto, GraphProto and ValueInfoProto
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """The network's answer: five spectral parts `[601, F]` and the pitch `[F]` (see hibari.dsp), and durations."""
+
+    parts: tuple[Floats, ...]
+    pitch: Floats
+    durations: npt.NDArray[np.int64] | None
+    """Of each phoneme, the two pads among them, in units of `DURATION_HOP`; None when this model does not tell."""
+
+
+class HibariNet:
+    """Loaded once, used by all phrases."""
+
+    def __init__(self, model: Path) -> None:
+        plain = model.read_bytes()
+        try:
+            self._session = open_session(plain + _one_more_output(_DURATIONS))
+            self._tells = True
+        except Exception:  # noqa: BLE001  # onnxruntime's errors have no common class; another export is no failure
+            self._session = open_session(plain)
+            self._tells = False
+        self._ids: dict[str, int] = json.loads((Path(ASSETS) / "vocab.json").read_text(encoding="utf-8"))
+
+    def knows(self, phoneme: str) -> bool:
+        """Whether it is in the vocabulary; others are passed over."""
+        return phoneme in self._ids
+
+    def speak(self, phonemes: Sequence[str], speed: float) -> Spectrum:
+        """Run on phonemes that are all known; a pad is put at either end."""
+        ids = [0, *(self._ids[p] for p in phonemes), 0]
+        outputs = self._session.run(None, {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)})
+        durations = outputs[6].reshape(-1).astype(np.int64) if self._tells else None
+        return Spectrum(tuple(part[0] for part in outputs[:5]), outputs[5][0], durations)
+
+
+def _one_more_output(tensor: str) -> bytes:
+    """Bytes that, put after a serialised ONNX model, make an inner tensor an output of its graph.
+
+    Protocol buffers merge what is concatenated; this saves a dependency on `onnx`.
+    """
+    return _field(_MODEL_GRAPH, _field(_GRAPH_OUTPUT, _field(_VALUE_NAME, tensor.encode())))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    if len(content) > 127:  # noqa: PLR2004  # one byte of length is all that is needed here
+        raise ValueError("a name of more than 127 bytes")
+    return bytes([number << 3 | 2, len(content)]) + content
