@@ -18,6 +18,7 @@ import psutil
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 START_LIMIT_S: Final = 60.0
+RESTART_LIMIT_S: Final = 20.0
 STOP_LIMIT_S: Final = 3.0
 """What `antiphon up` promises for Ctrl-C."""
 _POLL_S: Final = 0.02
@@ -132,6 +133,18 @@ class System:
             if name and name not in found:
                 found[name] = process
         return found
+
+    def wait_until_replaced(self, part: str, victim: psutil.Process) -> None:
+        """Return once another process is in the victim's place and a session could be answered.
+
+        Raises:
+            TimeoutError: with everything it printed.
+        """
+        limit = time.monotonic() + RESTART_LIMIT_S
+        while (now := self.parts().get(part)) is None or now.pid == victim.pid or not self.is_ready():
+            if time.monotonic() > limit:
+                raise TimeoutError(f"{part} did not come back: {self.get('/readyz')}\n{self.output()}")
+            time.sleep(_POLL_S)
 
     def stop(self) -> float:
         """Ctrl-C; returns how long it took.
