@@ -36,7 +36,7 @@ async def measure(target: Target, options: Options, findings: Findings) -> None:
         raise RuntimeError("idle looks at the system's processes: let it start a system of its own (no --url)")
     seconds = options.seconds or SECONDS
     for _ in range(options.runs or RUNS):
-        empty = await _cpu_percent(target.system, seconds)
+        empty = await cpu_percent(target.system, seconds)
         findings.add("no_session", sum(empty.values()), "% of a core")
         for transport in TRANSPORTS:
             for sessions in options.sessions or SESSIONS:
@@ -55,7 +55,7 @@ async def _with_callers(target: Target, transport: Transport, sessions: int, sec
         call_at_once(_silent_caller, [_Job(target.url, transport, seconds + 2 * _SETTLE_S)] * sessions)
     )
     await asyncio.sleep(HEAD_START_S + _SETTLE_S)
-    busy = await _cpu_percent(target.system, seconds)
+    busy = await cpu_percent(target.system, seconds)
     await callers
     return busy
 
@@ -65,7 +65,8 @@ async def _silent_caller(begin_at: float, job: _Job) -> None:
         await until(begin_at + job.seconds)
 
 
-async def _cpu_percent(system: System, seconds: float) -> dict[str, float]:
+async def cpu_percent(system: System, seconds: float) -> dict[str, float]:
+    """What each part needs, in per cent of one core, over so many seconds."""
     before, begin = _cpu_seconds(system), time.monotonic()
     await asyncio.sleep(seconds)
     after, took = _cpu_seconds(system), time.monotonic() - begin

@@ -1,0 +1,75 @@
+"""Sessions: how the interruption and the jitter fare when many sessions speak at once, over WebSocket.
+
+All but one speak all the time, their microphones open and silent; one is interrupted again and again. The voice is the
+real default one. Starts a system of its own whose limits allow so many.
+"""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from protocol.conversation import SessionConfig
+from tests.bench.idle import cpu_percent
+from tests.bench.interruption import LONG_REPLY, interruptions
+from tests.bench.jitter import deviations_ms
+from tests.bench.options import Options, Target
+from tests.bench.results import Findings
+from tests.clients.websocket import WebSocketClient
+from tests.e2e.system import System
+
+RUNS = 5
+SESSIONS = (3, 10, 30)
+STARTS_ITSELF = True
+_ENOUGH: Final = {"ANTIPHON_MAX_SESSIONS": "200", "ANTIPHON_CAPACITY": "200"}
+_TURN_LIMIT_S: Final = 120.0
+_CPU_S: Final = 5.0
+
+
+async def measure(_target: Target | None, options: Options, findings: Findings) -> None:
+    """One number of sessions after the other."""
+    with tempfile.TemporaryDirectory() as folder, System(Path(folder), environment=_ENOUGH) as system:
+        for sessions in options.sessions or SESSIONS:
+            await _measure(system, sessions, options.runs or RUNS, findings)
+
+
+async def _measure(system: System, sessions: int, runs: int, findings: Findings) -> None:
+    name = f"{sessions}_sessions"
+    async with _speakers(system.url, sessions - 1) as departures:
+        for part, used in (await cpu_percent(system, _CPU_S)).items():
+            findings.add(f"{name}_cpu_{part}", used, "% of a core")
+        for it in await interruptions(system.url, system.nats_url, runs=runs, sessions=1):
+            findings.add(f"{name}_pause", max(0.0, it.last_from_worker - it.started) * 1000)
+            findings.add(f"{name}_gate", (it.last_at_client - it.started) * 1000)
+            findings.add(f"{name}_onset_to_silence", (it.last_at_client - it.onset) * 1000)
+    for turn in departures:
+        for deviation in deviations_ms(turn):
+            findings.add(f"{name}_client_jitter", deviation)
+
+
+@contextlib.asynccontextmanager
+async def _speakers(url: str, count: int) -> AsyncIterator[list[list[float]]]:
+    """So many sessions that speak without end; yields when each frame of each whole turn came."""
+    departures: list[list[float]] = []
+
+    async def speak() -> None:
+        async with await WebSocketClient.open(url, SessionConfig()) as client:
+            turn = 0
+            while True:
+                turn += 1
+                await client.say(LONG_REPLY)
+                departures.append([r.at for r in await client.whole_turn(turn, timeout_s=_TURN_LIMIT_S)])
+                client.received.clear()
+
+    tasks = [asyncio.create_task(speak()) for _ in range(count)]
+    try:
+        yield departures
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if not isinstance(error, asyncio.CancelledError) and isinstance(error, BaseException):
+            raise error
