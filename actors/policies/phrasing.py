@@ -108,7 +108,7 @@ class Phrasing:
         if sum(map(_weight, self._pending[: self._clause])) >= _MIN_SOFT_WEIGHT:
             return self._clause
         blank = max(self._pending.rstrip().rfind(" "), self._pending.rstrip().rfind("\n"))
-        if blank > 0:
+        if blank > 0 and is_speakable(self._pending[:blank]):
             return blank
         if self._weight >= _LIMIT or (self._weight >= _LIMIT_WITHOUT_BLANK and not _joins(char)):
             return len(self._pending)
