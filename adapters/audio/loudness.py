@@ -69,3 +69,8 @@ class PhraseMeter:
 def lufs(mean_square: float) -> float:
     """As BS.1770 has it."""
     return _OFFSET + 10.0 * float(np.log10(max(mean_square, 1e-12)))
+
+
+def power(loudness: float) -> float:
+    """The mean square that has this loudness."""
+    return float(10.0 ** ((loudness - _OFFSET) / 10.0))
