@@ -1,0 +1,286 @@
+"""An ASR worker: keeps each session's sound, queues what sessions ask, answers on their subjects.
+
+Everything here is on the loop; the model computes on the thread of its `AsrActor`, one request at a time, so that
+which one is next is decided at the last moment.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from time import time_ns
+from typing import Any, Final
+
+import pykka
+import structlog
+
+from actors.asr import AsrActor, Ready, Transcribed, Transcribing
+from actors.listeners import Listeners
+from actors.mailbox import Mailbox
+from actors.policies.listening import TranscriptionQueue, served
+from actors.transcripts import failure, transcript
+from protocol import subjects
+from protocol.audio import MIC_RATE
+from protocol.conversation import Accepted, CommandRefused
+from protocol.errors import ModelUnavailable
+from protocol.hearing import EndListening, StartListening, Transcribe
+from protocol.ids import Millis, Samples, SessionId, UnixMicros, WorkerName
+from protocol.message import Message
+from protocol.ports import Bus, Respond, SpeechRecognizer, Subscription, WorkerRegistry
+from protocol.subjects import Subject
+from protocol.workers import (
+    Announcement,
+    Capabilities,
+    Drain,
+    GetCapabilities,
+    ListModels,
+    Load,
+    WorkerDescribed,
+    WorkerRefused,
+)
+
+_TICK_S: Final = 2.0
+_DRAIN_S: Final = 10.0
+_STOP_S: Final = 2.0
+_REMEMBERED: Final = 50
+
+log = structlog.get_logger()
+
+
+class AsrWorker:
+    """One process's share of the hearing: `run` serves until told to stop, or until drained."""
+
+    def __init__(
+        self,
+        *,
+        name: WorkerName,
+        bus: Bus,
+        registry: WorkerRegistry,
+        load: Callable[[], SpeechRecognizer],
+        clock: Callable[[], float],
+        languages: tuple[str, ...] = ("en",),
+        addr: str = "",
+        capacity: int = 32,
+        forget_after_s: float = 180.0,
+    ) -> None:
+        """`load` is called on the model's thread and raises ModelUnavailable; `capacity` counts sessions."""
+        self._name = name
+        self._bus = bus
+        self._registry = registry
+        self._load = load
+        self._clock = clock
+        self._forget_after_s = forget_after_s
+        self._queue = TranscriptionQueue()
+        self._listeners = Listeners(bus, clock=clock, on_sound=self._on_sound)
+        self._actor: pykka.ActorRef[AsrActor] | None = None
+        self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._wake = asyncio.Event()
+        self._drained_at: float | None = None
+        self._spent: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        """Milliseconds of computing, and of sound, of the latest transcriptions."""
+        self._announcement = Announcement(
+            name=name,
+            kind="asr",
+            addr=addr or f"nats://{name}",
+            capabilities=Capabilities(languages=languages, sample_rates=(MIC_RATE,)),
+            state="starting",
+            capacity=capacity,
+            started_at=UnixMicros(time_ns() // 1000),
+        )
+
+    # --- its life ---------------------------------------------------------------------------------------------------
+    async def run(self, stop: asyncio.Event) -> None:
+        """Load the model, warm it up, announce, serve.
+
+        Raises:
+            ModelUnavailable: when the model can't be loaded; the message says what to do.
+        """
+        opened: list[Subscription] = []
+        try:
+            self._now_ready(await self._start_actor())
+            commands = subjects.asr_command(subjects.ANY_SESSION, self._name)
+            opened.append(await self._bus.subscribe(commands, self._on_command))
+            opened.append(await self._bus.subscribe(subjects.worker(self._name), self._on_worker_command))
+            await self._serve(stop)
+        finally:
+            for subscription in opened:
+                subscription.cancel()
+            for session in self._listeners.sessions():
+                self._forget(session)
+            await self._registry.withdraw(self._name)
+            await self._stop_actor()
+
+    async def _start_actor(self) -> Ready:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[Ready | ModelUnavailable] = loop.create_future()
+
+        def on_ready(outcome: Ready | ModelUnavailable) -> None:
+            if not ready.done():  # else run() was cancelled while the model was loading
+                ready.set_result(outcome)
+
+        language = self._announcement.capabilities.languages[0]
+        self._actor = AsrActor.start(
+            self._load, Mailbox(loop), on_ready=on_ready, on_transcribed=self._on_transcribed, language=language
+        )
+        outcome = await ready
+        if isinstance(outcome, ModelUnavailable):
+            raise outcome
+        return outcome
+
+    def _now_ready(self, outcome: Ready) -> None:
+        self._spent.append((outcome.warm_up_ms, outcome.warm_up_sound_ms))
+        models = (outcome.model,)
+        self._announcement = replace(self._announcement, models=models, resident_models=models, state="ready")
+        log.info("asr worker ready", worker=self._name, model=outcome.model, load_ms=round(outcome.load_ms))
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        stopping = asyncio.create_task(stop.wait())
+        announced: Announcement | None = None
+        try:
+            while not stop.is_set() and not self._is_drained():
+                self._wake.clear()
+                if (described := self._describe()) != announced:
+                    await self._registry.announce(described)
+                    announced = described
+                waking = asyncio.create_task(self._wake.wait())
+                await asyncio.wait((stopping, waking), timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                waking.cancel()
+                for session in self._listeners.silent_for(self._forget_after_s):
+                    log.info("a silent session is forgotten", session=session)
+                    self._forget(session)
+        finally:
+            stopping.cancel()
+
+    async def _stop_actor(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._actor is None:
+            return
+        try:
+            await asyncio.to_thread(self._actor.stop, timeout=_STOP_S)
+        except pykka.Timeout:
+            log.warning("a transcription is still under way; its thread ends with the process", worker=self._name)
+
+    def _describe(self) -> Announcement:
+        computing = [ms for ms, _ in self._spent]
+        load = Load(
+            rtf=round(sum(computing) / max(1.0, sum(sound for _, sound in self._spent)), 3),
+            queue_depth=len(self._queue) + self._busy,
+            p50_first_audio_ms=round(median(computing), 1),
+        )
+        return replace(self._announcement, metrics=load, sessions=len(self._listeners))
+
+    def _is_drained(self) -> bool:
+        if self._drained_at is None:
+            return False
+        return self._clock() >= self._drained_at or not (self._listeners or self._busy or self._queue)
+
+    # --- what sessions ask ------------------------------------------------------------------------------------------
+    def _on_command(self, _subject: Subject, message: Any, respond: Respond | None) -> None:
+        answer = respond or _nobody_asked
+        match message:
+            case StartListening(session=session):
+                self._start(session, answer)
+            case Transcribe():
+                self._ask(message)
+            case EndListening(session=session):
+                self._forget(session)
+                answer(Accepted(session=session))
+
+    def _start(self, session: SessionId, answer: Respond) -> None:
+        refused = None if session in self._listeners else self._refusal(session)
+        if refused is None:
+            self._listeners.start(session, answer)
+        else:
+            log.warning("refused to listen", session=session, code=refused.code)
+            answer(refused)
+
+    def _refusal(self, session: SessionId) -> CommandRefused | None:
+        if self._drained_at is not None:
+            return CommandRefused(session=session, code="draining", reason="this worker is about to end: ask another")
+        if len(self._listeners) >= self._announcement.capacity:
+            reason = f"this worker listens to {len(self._listeners)} sessions and takes no more: start another worker"
+            return CommandRefused(session=session, code="too-many-sessions", reason=reason)
+        return None
+
+    def _ask(self, request: Transcribe) -> None:
+        if request.session not in self._listeners:
+            self._publish(request.session, failure(request, "no-audio", "not listening to this session: start first"))
+            return
+        overtaken = self._queue.add(request, self._now())
+        if overtaken is not None:
+            self._publish(request.session, failure(overtaken, "stale", "a newer request has taken its place"))
+        self._serve_next()
+
+    def _forget(self, session: SessionId) -> None:
+        self._listeners.forget(session)
+        self._queue.forget(session)
+
+    # --- transcribing -----------------------------------------------------------------------------------------------
+    def _on_sound(self) -> None:
+        if self._queue and not self._busy:
+            self._serve_next()
+
+    def _serve_next(self) -> None:
+        """Give the thread the next request that is ready, if it is free; else look again when one will be."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while not self._busy and self._actor is not None:
+            request = self._queue.next(self._held, self._now())
+            if request is None:
+                self._look_again()
+                return
+            first, pcm = self._listeners.ring(request.session).read(request.first, request.end)
+            if pcm:
+                self._busy = True
+                self._actor.tell(Transcribing(served(request, first, pcm), pcm))
+            else:
+                self._publish(request.session, failure(request, "no-audio", "nothing of this range is held"))
+
+    def _look_again(self) -> None:
+        deadline = self._queue.deadline()
+        if deadline is not None:
+            wait_s = max(1, deadline - self._now()) / 1000
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._serve_next)
+
+    def _on_transcribed(self, done: Transcribed) -> None:
+        self._busy = False
+        self._spent.append((done.compute_ms, (done.request.end - done.request.first) * 1000 / MIC_RATE))
+        if done.request.session in self._listeners:
+            self._publish(done.request.session, transcript(done))
+        self._serve_next()
+
+    def _held(self, session: SessionId) -> Samples:
+        return self._listeners.ring(session).end
+
+    def _now(self) -> Millis:
+        return Millis(int(self._clock() * 1000))
+
+    def _publish(self, session: SessionId, event: Message) -> None:
+        self._bus.publish(subjects.asr_event(session, self._name), event)
+
+    # --- what operators ask -----------------------------------------------------------------------------------------
+    def _on_worker_command(self, _subject: Subject, message: Any, respond: Respond | None) -> None:
+        answer = respond or _nobody_asked
+        match message:
+            case Drain():
+                self._drain()
+                answer(WorkerDescribed(worker=self._describe()))
+            case GetCapabilities() | ListModels():
+                answer(WorkerDescribed(worker=self._describe()))
+            case _:
+                reason = "an ASR worker serves the one model that it was started with"
+                answer(WorkerRefused(code="not-supported", reason=reason))
+
+    def _drain(self) -> None:
+        if self._drained_at is None:
+            self._drained_at = self._clock() + _DRAIN_S
+            self._announcement = replace(self._announcement, state="draining")
+            self._wake.set()
+
+
+def _nobody_asked(_reply: Message) -> None:
+    """A command that came without a way to reply."""
