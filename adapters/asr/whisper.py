@@ -7,7 +7,7 @@ speech ends), `_ROOM_S` of silence behind the clip and `_SHORTEST_S` in all; and
 the full window.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Final
 
@@ -176,15 +176,15 @@ class WhisperRecognizer:
     def _place(self, heard: _Heard, tokenizer: Tokenizer, samples: int) -> tuple[RecognizedWord, ...]:
         frames = ceil(samples / _RATE * _MEL_PER_S)
         found = self._whisper.find_alignment(tokenizer, [heard.tokens], heard.encoded, frames)
-        return tuple(
-            RecognizedWord(
-                text=str(word["word"]).strip(),
-                start_s=float(word["start"]),
-                end_s=float(word["end"]),
-                probability=float(word["probability"]),
-            )
-            for word in (found[0] if found else ())
-        )
+        words: list[RecognizedWord] = []
+        for aligned in found[0] if found else ():
+            text = str(aligned["word"]).strip()
+            if words and not any(character.isalnum() for character in text):
+                words[-1] = replace(words[-1], text=words[-1].text + text)  # a full stop takes no time of its own
+                continue
+            times = {"start_s": float(aligned["start"]), "end_s": float(aligned["end"])}
+            words.append(RecognizedWord(text=text, probability=float(aligned["probability"]), **times))
+        return tuple(words)
 
 
 def _spoken(ids: list[int], timestamp_begin: int, seconds: float) -> list[int]:
