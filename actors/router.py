@@ -9,7 +9,7 @@ from actors.policies.routing import Requirements
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.ports import WorkerRegistry
-from protocol.workers import Announcement
+from protocol.workers import Announcement, WorkerKind
 
 _LOG = structlog.get_logger(__name__)
 _PREFERENCE_LOST = ("no-such-model", "no-such-language", "no-capacity")
@@ -81,7 +81,7 @@ class Router:
 
         return end
 
-    def _choose(self, kind: routing.WorkerKind, language: str, model: ModelId | None) -> Announcement:
+    def _choose(self, kind: WorkerKind, language: str, model: ModelId | None) -> Announcement:
         wanted = Requirements(kind=kind, language=language, model=model)
         return routing.choose(self._registry.snapshot(), wanted)
 

@@ -1,0 +1,185 @@
+"""What a deployment may configure: frozen, and validated once when a process starts.
+
+`gateway.yaml` and `worker.yaml` are overridden by `ANTIPHON_*` variables, which are overridden by flags
+(`actors.settings_sources` reads them). The defaults here are those of docs/configuration.md.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from protocol.conversation import BargeIn, SessionConfig
+from protocol.ids import TOKEN_PATTERN, Millis, ModelId, WorkerName
+from protocol.message import Language
+from protocol.speaking import Speed
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+Device = Literal["cpu", "cuda", "auto"]
+_Id = Annotated[str, Field(pattern=TOKEN_PATTERN)]
+_Port = Annotated[int, Field(ge=0, le=65_535)]
+_Count = Annotated[int, Field(ge=1, le=10_000)]
+_Threads = Annotated[int, Field(ge=1, le=256)]
+_Seconds = Annotated[float, Field(gt=0.0, le=3_600.0)]
+_Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class NatsSettings(_Settings):
+    """How a process reaches the bus. A user and password may stand in the URL."""
+
+    url: str = "nats://127.0.0.1:4222"
+    """One server, or several of a cluster, separated by commas."""
+    credentials: Path | None = None
+    """A file with a JWT and its seed."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Each one."""
+        return tuple(url.strip() for url in self.url.split(",") if url.strip())
+
+
+class LlmSettings(_Settings):
+    """The language model; without a `base_url` the reply is an echo."""
+
+    base_url: str | None = None
+    """Of a server that speaks the OpenAI chat API, up to and with its version: `http://127.0.0.1:8000/v1`."""
+    model: str = ""
+    api_key: SecretStr = SecretStr("")
+    system_prompt: Annotated[str, Field(max_length=8_000)] = (
+        "You are speaking with a person by voice. Answer in one to three short sentences of plain spoken language, "
+        "without lists, markup or emoji."
+    )
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    first_text_timeout_s: _Seconds = 10.0
+    silence_timeout_s: _Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.base_url and not self.model:
+            raise ValueError("base_url needs a model: name one of the server's models")
+        return self
+
+
+class VadSettings(_Settings):
+    """When somebody counts as speaking."""
+
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    start_windows: Annotated[int, Field(ge=1, le=30)] = 2
+    """Windows of 32 ms in a row."""
+    stop_ms: Annotated[int, Field(ge=32, le=3_000)] = 200
+
+
+class GatewaySettings(_Settings):
+    """`gateway.yaml`."""
+
+    host: str = "127.0.0.1"
+    port: _Port = 8_700
+    api_key: SecretStr | None = None
+    """What clients must show; none: everybody who reaches the port may talk."""
+    nats: NatsSettings = NatsSettings()
+    max_sessions: _Count = 32
+    linger_s: _Seconds = 30.0
+    """How long a session waits for a client that lost its connection."""
+    stun_servers: tuple[str, ...] = ()
+    log_level: LogLevel = "info"
+
+    voice: _Id = "hibari-heart"
+    language: Language = "en"
+    speed: Speed = 1.0
+    barge_in: BargeIn = "words"
+    end_of_turn_ms: Annotated[int, Field(ge=200, le=3_000)] = 500
+    resume_delay_ms: Annotated[int, Field(ge=0, le=3_000)] = 250
+    tentative_hold: bool = True
+    wordless_limit_ms: _Milliseconds = 2_500
+    prepare: bool = True
+    """Begin a reply at the likely end of speech, before the turn is certain."""
+    apology: Annotated[str, Field(max_length=500)] = ""
+    """Spoken when a reply fails; empty: nothing is spoken."""
+    vad: VadSettings = VadSettings()
+    llm: LlmSettings = LlmSettings()
+
+    @property
+    def session_defaults(self) -> SessionConfig:
+        """What a client gets that chooses nothing."""
+        return SessionConfig(
+            voice=self.voice,
+            language=self.language,
+            speed=self.speed,
+            barge_in=self.barge_in,
+            end_of_turn_ms=Millis(self.end_of_turn_ms),
+            resume_delay_ms=Millis(self.resume_delay_ms),
+            tentative_hold=self.tentative_hold,
+            system_prompt=self.llm.system_prompt,
+        )
+
+
+class ModelManagerSettings(_Settings):
+    """Which models of a family stay in memory."""
+
+    default_model_id: _Id | None = None
+    """Of a session that names none; the family's first pack if None."""
+    preload_model_ids: tuple[_Id, ...] = ()
+    """In memory and warmed up before the worker is ready; the default model is always."""
+    ttl_ms: _Milliseconds = 600_000
+    min_residency_ms: _Milliseconds = 120_000
+    evict_check_interval_ms: Annotated[int, Field(ge=100, le=86_400_000)] = 30_000
+    resident_cap: _Count = 3
+    max_parallel_loads: _Count = 1
+    memory_cap_mb: Annotated[int, Field(ge=1)] | None = None
+
+
+class TtsWorkerSettings(_Settings):
+    """One TTS worker process speaks with one family of models."""
+
+    family: _Id = "hibari"
+    name: _Id | None = None
+    threads: _Threads = 1
+    """Of a model's computing; more than one rarely pays for models this small."""
+    max_sessions: _Count = 32
+    lead_ms: Annotated[int, Field(ge=20, le=5_000)] = 200
+    """How far a worker's frames may run ahead of what the client has played."""
+    model_manager: ModelManagerSettings = ModelManagerSettings()
+
+    @property
+    def worker_name(self) -> WorkerName:
+        """As announced."""
+        return WorkerName(self.name or f"tts-{self.family}-0")
+
+    @property
+    def default_model(self) -> ModelId | None:
+        """Of a session that names none."""
+        chosen = self.model_manager.default_model_id
+        return None if chosen is None else ModelId(chosen)
+
+
+class AsrWorkerSettings(_Settings):
+    """One ASR worker process."""
+
+    name: _Id = "asr-whisper-0"
+    model: str | None = None
+    """A name that faster-whisper knows, or a folder with a CTranslate2 model; the bundled tiny.en if None."""
+    device: Device = "cpu"
+    compute_type: Annotated[str, Field(pattern=r"^[a-z0-9_]{2,32}$")] = "int8"
+    threads: _Threads = 2
+    language: Language = "en"
+    beam_size: Annotated[int, Field(ge=1, le=10)] = 1
+    max_sessions: _Count = 32
+
+    @property
+    def worker_name(self) -> WorkerName:
+        """As announced."""
+        return WorkerName(self.name)
+
+
+class WorkerSettings(_Settings):
+    """`worker.yaml`: the same file serves both kinds of workers."""
+
+    nats: NatsSettings = NatsSettings()
+    log_level: LogLevel = "info"
+    tts: TtsWorkerSettings = TtsWorkerSettings()
+    asr: AsrWorkerSettings = AsrWorkerSettings()
