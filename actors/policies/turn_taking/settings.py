@@ -1,0 +1,54 @@
+"""The numbers of turn-taking, with their defaults; change one only with a measurement."""
+
+from dataclasses import dataclass
+
+from protocol.conversation import BargeIn
+from protocol.ids import Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnTakingSettings:
+    """How one session takes turns.
+
+    Attributes:
+        barge_in: what stops a reply: `words`, `any_speech`, or only speech without silence (`resume_on_silence`).
+        end_of_turn_ms: silence after "speech stopped" that ends the user's turn, unless the text says otherwise.
+        resume_delay_ms: silence after "speech stopped" before a reply that was not really interrupted goes on.
+        tentative_hold: whether the first window over the detector's threshold closes the gate already.
+        tentative_hold_limit_ms: a tentative hold opens by itself then, should the detector's next word be lost.
+        wordless_limit_ms: the longest time that a reply waits for the meaning of what interrupted it.
+        first_partial_ms: speech over a reply that is worth a first partial transcript.
+        next_partial_ms: more speech that is worth another one, once the last one is back.
+        end_slack_ms: a transcript that lacks no more than this of the speech is complete.
+        surely_meant_ms: speech as long as this is no backchannel, even if nobody can transcribe it.
+        transcript_timeout_ms: then a transcript is asked for again, and the second time given up.
+        whole_utterance_ms: an utterance up to this length is transcribed again from its beginning at each pause.
+        reply_timeout_ms: for the first frame of a reply, and for the next text of one that has not ended.
+        stall_nudge_ms: a voice that says nothing for this long, though it should, is asked to go on.
+        stall_limit_ms: then it is given up.
+        voice_return_ms: how long a reply waits for its voice's worker to come back.
+        say_idle_ms: a `say` whose next piece does not come within this time has ended.
+        prepare: whether a reply is prepared at the likely end of speech.
+        apology: spoken when a reply fails; empty: nothing is spoken.
+    """
+
+    barge_in: BargeIn = "words"
+    end_of_turn_ms: Millis = Millis(500)
+    resume_delay_ms: Millis = Millis(250)
+    tentative_hold: bool = True
+    language: str = "en"
+    tentative_hold_limit_ms: Millis = Millis(250)
+    wordless_limit_ms: Millis = Millis(2_500)
+    first_partial_ms: Millis = Millis(350)
+    next_partial_ms: Millis = Millis(250)
+    end_slack_ms: Millis = Millis(120)
+    surely_meant_ms: Millis = Millis(1_000)
+    transcript_timeout_ms: Millis = Millis(3_000)
+    whole_utterance_ms: Millis = Millis(20_000)
+    reply_timeout_ms: Millis = Millis(20_000)
+    stall_nudge_ms: Millis = Millis(1_000)
+    stall_limit_ms: Millis = Millis(5_000)
+    voice_return_ms: Millis = Millis(10_000)
+    say_idle_ms: Millis = Millis(10_000)
+    prepare: bool = True
+    apology: str = ""
