@@ -16,7 +16,7 @@ export class Banner {
   /**
    * @param {string} kind what it is about, for `clear`
    * @param {string} title what happened
-   * @param {string[]} steps what to do, in order
+   * @param {string[]} steps what to do, or what is missing
    * @param {{label: string, act: () => void}[]} actions buttons
    */
   show(kind, title, steps = [], actions = []) {
@@ -57,7 +57,7 @@ export class Banner {
 function stepsAs(steps) {
   if (steps.length === 0) return [];
   if (steps.length === 1) return [text("p", steps[0])];
-  const list = document.createElement("ol");
+  const list = document.createElement("ul");
   list.append(...steps.map((step) => text("li", step)));
   return [list];
 }

@@ -113,7 +113,7 @@ export class Call extends EventTarget {
 
   /** Mutes or unmutes; without a microphone, asks for one. */
   async toggleMicrophone() {
-    if (this.status !== "live") return;
+    if (this.status === "idle" || this.status === "connecting") return;
     if (this.#track !== null) {
       this.#track.enabled = !this.#track.enabled;
       this.#tellMicrophone();

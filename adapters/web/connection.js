@@ -7,8 +7,8 @@ import { GatewayRefused } from "./gateway.js";
 
 const FIRST_RETRY_MS = 300;
 const LONGEST_RETRY_MS = 4_000;
-/** Codes and statuses that another attempt with the same session would not change. */
-const SESSION_GONE = new Set([403, 404, 409, 410]);
+/** What the gateway answers when it no longer keeps the session's place. */
+const SESSION_GONE = "no-such-session";
 
 /**
  * @typedef {"idle" | "connecting" | "live" | "reconnecting"} Status
@@ -117,7 +117,7 @@ export class Connection extends EventTarget {
         return;
       } catch (error) {
         if (attempt !== this.#attempt) return;
-        if (error instanceof GatewayRefused && SESSION_GONE.has(error.status) && this.#ticket !== null) {
+        if (error instanceof GatewayRefused && error.code === SESSION_GONE && this.#ticket !== null) {
           this.#ticket = null; // its place is not kept for ever: go on with a new one
           this.#tell("renewed", null);
           continue;

@@ -40,14 +40,20 @@ const orb = new Orb(part("orb"), () => {
 
 call.addEventListener("status", ({ detail }) => showStatus(detail.status));
 call.addEventListener("message", ({ detail }) => take(detail));
-call.addEventListener("trouble", ({ detail }) => banner.show(detail.kind, detail.title, detail.steps, detail.actions));
-call.addEventListener("ready", () => banner.clear("ready"));
+call.addEventListener("trouble", ({ detail }) => showTrouble(detail));
+call.addEventListener("ready", () => {
+  banner.clear("ready");
+  stage.gateway(true);
+});
 call.addEventListener("session", () => conversation.beginSession());
 call.addEventListener("renewed", () => {
   note("The earlier session had ended. This is a new one, without its memory.");
   conversation.beginSession();
 });
-call.addEventListener("ended", ({ detail }) => note(detail.reason || "You hung up."));
+call.addEventListener("ended", ({ detail }) => {
+  banner.clear("error");
+  note(detail.reason || "You hung up.");
+});
 call.addEventListener("microphone", ({ detail }) => showMicrophone(detail));
 
 part("start").addEventListener("click", () => start());
@@ -63,7 +69,13 @@ listenToKeys({
   space: () => (call.status === "idle" ? start() : call.toggleMicrophone()),
   escape: () => part("stop").disabled || call.interrupt(),
 });
+closeWhenLeft(part("settings"));
+addEventListener("pagehide", () => call.hangUp());
 void call.lookAhead();
+
+function closeWhenLeft(disclosure) {
+  document.addEventListener("pointerdown", ({ target }) => disclosure.contains(target) || (disclosure.open = false));
+}
 
 function start() {
   banner.clear();
@@ -88,7 +100,13 @@ function take(message) {
   }
 }
 
+function showTrouble({ kind, title, steps, actions }) {
+  banner.show(kind, title, steps, actions);
+  if (kind === "ready") stage.gateway(false);
+}
+
 function showStatus(status) {
+  if (status === "live") stage.gateway(true);
   stage.connection(status);
   part("link-text").textContent = LINKS[status];
   const up = status === "live" || status === "reconnecting";
@@ -114,6 +132,7 @@ function showFloor() {
 }
 
 function showMicrophone({ present, muted }) {
+  stage.microphone({ present, muted });
   const button = part("mute");
   button.setAttribute("aria-pressed", String(muted));
   button.querySelector("span").textContent = present ? (muted ? "Unmute" : "Mute") : "Microphone";

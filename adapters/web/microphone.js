@@ -12,7 +12,7 @@ const CONSTRAINTS = {
 export class MicrophoneRefused extends Error {
   /**
    * @param {string} title what happened
-   * @param {string[]} steps what to do, in order
+   * @param {string[]} steps what to do
    */
   constructor(title, steps) {
     super(title);
@@ -42,8 +42,8 @@ function insecure() {
     ]);
   }
   return new MicrophoneRefused("Browsers give the microphone only to secure pages", [
-    `On the gateway's own machine, open http://localhost:${port}/ instead.`,
-    `From another machine, run: ssh -L ${port}:localhost:${port} ${location.hostname} — then open http://localhost:${port}/ here.`,
+    `On the gateway’s own machine, open http://localhost:${port}/ instead.`,
+    `From another machine, run: ssh -L ${port}:localhost:${port} ${location.hostname}, then open http://localhost:${port}/ here.`,
     "For everyone, put the gateway behind HTTPS.",
   ]);
 }

@@ -12,8 +12,10 @@ const WORDS = {
   SPEAKING: ["Speaking", "Speak up at any time to interrupt."],
   BARGED_IN: ["Paused for you", "The reply waits while you speak."],
 };
+const NOT_READY = ["Not ready yet", "The page goes on by itself as soon as the gateway is."];
 const STOPPED = "The reply has stopped. Go on.";
 const WENT_ON = "That was no interruption: the reply goes on.";
+const UNHEARD = { muted: "You are muted.", absent: "Without a microphone: type what it should say." };
 
 /** The headline, the line under it, and the state on the body that colours follow. */
 export class Stage {
@@ -21,6 +23,8 @@ export class Stage {
   #line;
   #status = "idle";
   #state = "LISTENING";
+  #ready = true;
+  #microphone = "open";
 
   /** @param {{headline: HTMLElement, line: HTMLElement}} parts */
   constructor({ headline, line }) {
@@ -50,9 +54,28 @@ export class Stage {
     else this.#show();
   }
 
-  #show(line = WORDS[this.shown][1]) {
-    this.#headline.textContent = WORDS[this.shown][0];
-    this.#line.textContent = line;
+  /** @param {boolean} ready whether the gateway could serve a session now */
+  gateway(ready) {
+    this.#ready = ready;
+    this.#show();
+  }
+
+  /** @param {{present: boolean, muted: boolean}} microphone */
+  microphone({ present, muted }) {
+    this.#microphone = present ? (muted ? "muted" : "open") : "absent";
+    this.#show();
+  }
+
+  #words() {
+    if (this.shown === "idle" && !this.#ready) return NOT_READY;
+    const [headline, line] = WORDS[this.shown];
+    return [headline, (this.shown === "LISTENING" && UNHEARD[this.#microphone]) || line];
+  }
+
+  #show(instead) {
+    const [headline, line] = this.#words();
+    this.#headline.textContent = headline;
+    this.#line.textContent = instead ?? line;
     document.body.dataset.status = this.#status;
     document.body.dataset.state = this.shown;
   }

@@ -14,22 +14,23 @@ export class TranscriptView {
   #empty;
   /** @type {Map<string, HTMLElement>} */
   #items = new Map();
+  #follows = true;
 
   /** @param {{list: HTMLElement, scroll: HTMLElement, empty: HTMLElement}} parts */
   constructor({ list, scroll, empty }) {
     this.#list = list;
     this.#scroll = scroll;
     this.#empty = empty;
+    scroll.addEventListener("scroll", () => (this.#follows = this.#atEnd()));
     new ResizeObserver(() => this.#toEnd()).observe(scroll);
   }
 
   /** @param {import("./conversation.js").Entry[]} entries new or changed ones */
   show(entries) {
     if (entries.length === 0) return;
-    const follow = this.#atEnd();
     this.#empty.hidden = true;
     for (const entry of entries) this.#draw(entry);
-    if (follow) this.#toEnd();
+    this.#toEnd();
   }
 
   #draw(entry) {
@@ -66,7 +67,7 @@ export class TranscriptView {
   }
 
   #toEnd() {
-    this.#scroll.scrollTop = this.#scroll.scrollHeight;
+    if (this.#empty.hidden && this.#follows) this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 }
 

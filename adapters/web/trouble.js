@@ -26,12 +26,12 @@ export function troubleOf(error, acts) {
   const again = { label: "Try again", act: acts.again };
   if (error instanceof MicrophoneRefused) {
     const without = acts.withoutMicrophone;
-    const actions = without === null ? [] : [{ label: "Go on without a microphone", act: without }];
+    const actions = without === null ? [] : [{ label: "Go on without it", act: without }];
     return { kind: "microphone", title: error.message, steps: error.steps, actions: [again, ...actions] };
   }
   if (error instanceof NotReady) {
     const steps = error.missing.length > 0 ? error.missing : ["It does not say what is missing; see its log."];
-    return { kind: "ready", title: "The gateway is still waiting for something", steps, actions: [] };
+    return { kind: "ready", title: "The gateway is waiting for", steps, actions: [] };
   }
   if (error instanceof GatewayRefused && error.status === 0) {
     const steps = [`Is it running? On its machine: antiphon up --port ${location.port || 80}`];
