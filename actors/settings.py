@@ -164,7 +164,7 @@ class AsrWorkerSettings(_Settings):
     model: str | None = None
     """A name that faster-whisper knows, or a folder with a CTranslate2 model; the bundled tiny.en if None."""
     device: Device = "cpu"
-    compute_type: Annotated[str, Field(pattern=r"^[a-z0-9_]{2,32}$")] = "int8"
+    compute_type: Annotated[str, Field(pattern=r"^[a-z0-9_]{2,32}$")] = "default"
     threads: _Threads = 2
     language: Language = "en"
     beam_size: Annotated[int, Field(ge=1, le=10)] = 1

@@ -109,7 +109,7 @@ class ChildProcess:
         if self._process is None:
             raise RuntimeError("the program was not started")
         status = await self._process.wait()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        await asyncio.wait(self._pumps)
         return status
 
     async def stop(self, *, grace_s: float = 2.0) -> None:

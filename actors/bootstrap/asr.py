@@ -1,0 +1,47 @@
+"""The ASR worker process: Whisper, heard and answered over NATS."""
+
+import asyncio
+import time
+from functools import partial
+
+from actors.asr_worker import AsrWorker
+from actors.bootstrap import worker
+from actors.bootstrap.process import run_part
+from actors.settings import WorkerSettings
+from adapters.asr import models
+from adapters.asr.whisper import WhisperRecognizer
+from protocol.ports import Bus, WorkerRegistry
+
+
+def run(settings: WorkerSettings) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        AntiphonError: what made it end.
+    """
+    run_part("asr", partial(_serve, settings), log_level=settings.log_level)
+
+
+async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
+    await worker.serve("asr", settings.nats, partial(_make, settings), stop)
+
+
+def _make(settings: WorkerSettings, bus: Bus, registry: WorkerRegistry) -> AsrWorker:
+    asr = settings.asr
+    model = asr.model or models.DEFAULT
+    return AsrWorker(
+        name=asr.worker_name,
+        bus=bus,
+        registry=registry,
+        load=partial(
+            WhisperRecognizer,
+            model,
+            device=asr.device,
+            compute_type=asr.compute_type,
+            threads=asr.threads,
+            beam=asr.beam_size,
+        ),
+        clock=time.monotonic,
+        languages=models.languages(model),
+        capacity=asr.max_sessions,
+    )

@@ -1,0 +1,68 @@
+"""What worker processes have in common: a bus, a registry, and a line when they are announced."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from actors.bootstrap.bus import connect
+from actors.bootstrap.process import say_ready
+from actors.settings import NatsSettings
+from adapters.registry.nats_kv import NatsKvRegistry
+from protocol.ids import WorkerName
+from protocol.ports import Bus, WorkerRegistry
+from protocol.workers import Announcement
+
+
+class Worker(Protocol):
+    """An ASR or a TTS worker."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until told to stop."""
+
+
+MakeWorker = Callable[[Bus, WorkerRegistry], Worker]
+
+
+async def serve(part: str, nats: NatsSettings, make: MakeWorker, stop: asyncio.Event) -> None:
+    """Run a worker until told to stop.
+
+    Raises:
+        BusUnavailable: NATS is not there, or runs without JetStream.
+        ModelUnavailable: its model cannot be loaded.
+    """
+    bus = await connect(nats, name=part)
+    try:
+        registry = _Announcer(NatsKvRegistry(bus), part)
+        try:
+            await make(bus, registry).run(stop)
+        finally:
+            await registry.close()
+    finally:
+        await bus.close()
+
+
+class _Announcer:
+    """A registry that says on standard output when the worker has announced itself as ready."""
+
+    def __init__(self, registry: WorkerRegistry, part: str) -> None:
+        self._registry = registry
+        self._part = part
+        self._has_said_so = False
+
+    async def announce(self, announcement: Announcement) -> None:
+        await self._registry.announce(announcement)
+        if announcement.state == "ready" and not self._has_said_so:
+            self._has_said_so = True
+            say_ready(self._part, ", ".join(announcement.models))
+
+    async def withdraw(self, name: WorkerName) -> None:
+        await self._registry.withdraw(name)
+
+    async def watch(self, on_change: Callable[[WorkerName, Announcement | None], None]) -> None:
+        await self._registry.watch(on_change)
+
+    def snapshot(self) -> Sequence[Announcement]:
+        return self._registry.snapshot()
+
+    async def close(self) -> None:
+        await self._registry.close()
