@@ -1,0 +1,59 @@
+"""How many frames of a turn may leave for the gateway now.
+
+Positions are samples of the turn at 48 kHz, times are seconds of one monotonic clock.
+"""
+
+from typing import Final
+
+from protocol.audio import FRAME_MS, SPEECH_FRAME, SPEECH_RATE
+from protocol.ids import Millis, Samples
+
+_FRAME_S: Final = FRAME_MS / 1000
+TRUSTED_S: Final = 0.12
+"""How long a report is believed to go on by itself: they come every 100 ms while something plays."""
+
+
+class Pacing:
+    """One turn's credit: never more than `lead_ms` ahead of what the gateway has played.
+
+    Frames leave one per tick of a 20 ms grid, after a burst at the beginning that fills the gateway's queue up to
+    40 ms below the limit, which leaves room for the reports' jitter. When the queue has run half empty, because the
+    model was slow or the client plays faster than our clock, the next tick fills it again.
+
+    Between two reports playout is taken to go on, a whole frame at a time, for at most 120 ms, and only if the gate
+    was open: so a gateway that dies is sent nothing beyond that.
+    """
+
+    def __init__(self, *, lead_ms: Millis = Millis(200)) -> None:
+        self._lead = lead_ms * SPEECH_RATE // 1000
+        self._target = max(SPEECH_FRAME, self._lead - 2 * SPEECH_FRAME)
+        self._refill = self._target // 2
+        self._played = 0
+        self._held = True
+        self._reported_at = 0.0
+        self.sent = Samples(0)
+        """The first sample that has not left."""
+
+    def report(self, *, played: Samples, held: bool, now: float) -> None:
+        """The gateway says how far it is. What an older report says is passed over."""
+        if played < self._played:
+            return
+        self._played, self._held, self._reported_at = played, held, now
+
+    def played(self, now: float) -> Samples:
+        """What is certainly, or all but certainly, played by now."""
+        played = self._played
+        if not self._held:
+            elapsed = min(max(now - self._reported_at, 0.0), TRUSTED_S)
+            played += int(elapsed / _FRAME_S + 1e-6) * SPEECH_FRAME
+        return Samples(min(played, max(self.sent, self._played)))
+
+    def at_once(self, now: float, ready: int) -> int:
+        """Of `ready` frames, how many may leave without waiting for the grid: a burst, if the queue ran low."""
+        ahead = self.sent - self.played(now)
+        return min(ready, (self._target - ahead) // SPEECH_FRAME) if ahead < self._refill else 0
+
+    def at_tick(self, now: float, ready: int) -> int:
+        """Of `ready` frames, how many may leave at this tick of the grid."""
+        room = (self.played(now) + self._lead - self.sent) // SPEECH_FRAME
+        return max(self.at_once(now, ready), min(ready, room, 1), 0)

@@ -1,0 +1,230 @@
+"""Speaks for many sessions with one model, on a thread of its own."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, assert_never
+
+import pykka
+import structlog
+
+from actors.mailbox import Mailbox
+from actors.tts_rendition import Made, Rendition
+from protocol.audio import SPEECH_RATE
+from protocol.errors import AntiphonError
+from protocol.ids import Samples, SessionId, TurnId
+from protocol.ports import Calibrate, SpeechShaper, Synthesizer
+
+log = structlog.get_logger()
+
+Key = tuple[SessionId, TurnId]
+LoadSynthesizer = Callable[[], Synthesizer]
+
+
+class Listener(Protocol):
+    """Whom a TtsActor tells. Called on the loop, in order."""
+
+    def on_loaded(self, sample_rate: int) -> None:
+        """The model is warm and takes work."""
+
+    def on_load_failed(self, error: Exception) -> None:
+        """The actor is gone; `error` says why."""
+
+    def on_made(self, key: Key, made: Made, compute_s: float) -> None:
+        """The next piece of a turn."""
+
+    def on_failed(self, key: Key, reason: str) -> None:
+        """The turn cannot be spoken on; the actor has forgotten it."""
+
+    def on_died(self, reason: str) -> None:
+        """The actor has ended by an error, with all of its turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A piece of a turn's text; the first one opens the turn."""
+
+    key: Key
+    index: int
+    text: str
+    language: str
+    speed: float
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Make no more of the turn than up to this sample."""
+
+    key: Key
+    until: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Make nothing more of the turn for now."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Go on."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget the turn."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class _Continue:
+    """The actor to itself: the next chunk."""
+
+
+TtsMessage = Say | Allow | Hold | Release | Drop | _Continue
+
+
+@dataclass(slots=True)
+class _Turn:
+    rendition: Rendition
+    until: Samples
+    held: bool = False
+    served: int = 0
+
+    @property
+    def can_go_on(self) -> bool:
+        return not self.held and self.rendition.has_work and self.rendition.samples < self.until
+
+
+class TtsActor(pykka.ThreadingActor):
+    """Makes one chunk per inbox turn, so that a pause, a stop or another session can cut in between.
+
+    Whoever has the least sound in store is served first, then whoever waited longest. It makes each turn up to a
+    limit that the loop moves on as sound is played.
+
+    Runs on its own thread; answers through the mailbox, the only crossing to the event loop.
+    """
+
+    use_daemon_thread = True
+
+    def __init__(
+        self, *, load: LoadSynthesizer, calibrate: Calibrate, mailbox: Mailbox, listener: Listener, ahead_s: float = 6.0
+    ) -> None:
+        super().__init__()
+        self._load = load
+        self._calibrate = calibrate
+        self._mailbox = mailbox
+        self._listener = listener
+        self._ahead = Samples(int(ahead_s * SPEECH_RATE))
+        self._turns: dict[Key, _Turn] = {}
+        self._working = False
+        self._steps = 0
+        self._synthesizer: Synthesizer | None = None
+        self._open_shaper: Callable[[], SpeechShaper] | None = None
+
+    def on_start(self) -> None:
+        """On the actor's thread: load the model, let it speak a little, and say how that went."""
+        try:
+            self._synthesizer = self._load()
+            self._open_shaper = self._calibrate(self._synthesizer)
+        except Exception as error:  # noqa: BLE001  # whatever a model's loading raises is the answer to who asked
+            self._mailbox.post(self._listener.on_load_failed, error)
+            self.stop()
+            return
+        self._mailbox.post(self._listener.on_loaded, self._synthesizer.sample_rate)
+
+    def on_stop(self) -> None:
+        """On the actor's thread: give the memory back."""
+        for turn in self._turns.values():
+            turn.rendition.close()
+        self._turns.clear()
+        if self._synthesizer is not None:
+            self._synthesizer.close()
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """On the actor's thread: an error that nothing here expected has ended it."""
+        del exception_value, traceback
+        self.on_stop()
+        self._mailbox.post(self._listener.on_died, exception_type.__name__ if exception_type else "unknown")
+
+    def on_receive(self, message: TtsMessage) -> None:
+        """On the actor's thread: at most one chunk of work."""
+        match message:
+            case Say():
+                self._say(message)
+            case Allow(key=key, until=until):
+                if turn := self._turns.get(key):
+                    turn.until = until
+            case Hold(key=key):
+                if turn := self._turns.get(key):
+                    turn.held = True
+            case Release(key=key):
+                if turn := self._turns.get(key):
+                    turn.held = False
+            case Drop(key=key):
+                self._forget(key)
+            case _Continue():
+                self._working = False
+                self._make_next()
+            case _:
+                assert_never(message)
+        self._go_on()
+
+    def _say(self, say: Say) -> None:
+        turn = self._turns.get(say.key)
+        if turn is None:
+            if self._synthesizer is None or self._open_shaper is None:
+                return
+            shaper = self._open_shaper()
+            rendition = Rendition(self._synthesizer, shaper, language=say.language, speed=say.speed)
+            turn = self._turns[say.key] = _Turn(rendition, self._ahead, served=self._steps)
+        if say.text:
+            turn.rendition.add(say.index, say.text)
+        if say.last:
+            turn.rendition.complete()
+
+    def _go_on(self) -> None:
+        """Keep exactly one `_Continue` in the inbox while there is work."""
+        if not self._working and any(turn.can_go_on for turn in self._turns.values()):
+            self._working = True
+            self.actor_ref.tell(_Continue())
+
+    def _make_next(self) -> None:
+        ready = [(key, turn) for key, turn in self._turns.items() if turn.can_go_on]
+        if not ready:
+            return
+        key, turn = min(ready, key=lambda one: (one[1].rendition.samples - one[1].until, one[1].served))
+        self._steps += 1
+        turn.served = self._steps
+        began = time.perf_counter()
+        try:
+            made = turn.rendition.step()
+        except AntiphonError as error:
+            self._forget(key)
+            self._mailbox.post(self._listener.on_failed, key, str(error))
+            return
+        except Exception as error:
+            # One session's turn must not end the other sessions' voice.
+            log.exception("a voice failed in a way that its adapter does not know")
+            self._forget(key)
+            self._mailbox.post(self._listener.on_failed, key, type(error).__name__)
+            return
+        if made.finished:
+            self._forget(key)
+        self._mailbox.post(self._listener.on_made, key, made, time.perf_counter() - began)
+
+    def _forget(self, key: Key) -> None:
+        turn = self._turns.pop(key, None)
+        if turn is not None:
+            turn.rendition.close()

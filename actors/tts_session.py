@@ -1,0 +1,162 @@
+"""One session at a TTS worker: which voice it holds, and which of its turns is spoken. On the loop."""
+
+from typing import Final
+
+import structlog
+
+from actors.models import LoadedVoice
+from actors.tts_rendition import Made
+from actors.tts_turn import SpokenTurn, Surroundings
+from protocol.conversation import Playout
+from protocol.ids import SessionId, TurnId
+from protocol.speaking import Pause, Resume, SpeakingFailed, Stop, TextChunk
+from protocol.subjects import tts_event
+
+log = structlog.get_logger()
+
+MAX_UNSPOKEN: Final = 16_000
+"""Characters of a turn that wait to be spoken: some 20 minutes."""
+
+
+class SpeakingSession:
+    """At most one turn at a time. A finished one is kept until the next begins: what was lost of it may be asked for."""
+
+    def __init__(self, session: SessionId, around: Surroundings) -> None:
+        self._session = session
+        self._around = around
+        self._events_to = tts_event(session, around.worker)
+        self._voice: LoadedVoice | None = None
+        self._language = "en"
+        self._speed = 1.0
+        self._turn: SpokenTurn | None = None
+        self._over = TurnId(0)
+        self.seen_at = around.clock()
+        """When it last gave a sign of life."""
+
+    @property
+    def voice(self) -> LoadedVoice | None:
+        """The model of its next turn."""
+        return self._voice
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether a turn is unfinished."""
+        return self._turn is not None and not self._turn.finished
+
+    @property
+    def unspoken_pieces(self) -> int:
+        """Pieces of text that are not synthesised yet."""
+        return self._turn.unspoken_pieces if self._turn is not None else 0
+
+    def use(self, voice: LoadedVoice, *, language: str, speed: float) -> None:
+        """From the next turn on."""
+        self.seen_at = self._around.clock()
+        if self._voice is not None:
+            self._voice.users.discard(self._session)
+        voice.users.add(self._session)
+        self._voice, self._language, self._speed = voice, language, speed
+
+    # --- commands ---------------------------------------------------------------------------------------------------
+    def on_text(self, chunk: TextChunk) -> None:
+        """The next piece of a turn."""
+        self.seen_at = self._around.clock()
+        turn = self._turn_for(chunk.turn)
+        if turn is None or chunk.index < turn.next_index:
+            return  # of a turn that is over, or sent twice
+        if chunk.index > turn.next_index:
+            self._fail(turn.id, "text-lost", f"piece {turn.next_index} of the turn did not arrive")
+        elif turn.unspoken_characters + len(chunk.text) > MAX_UNSPOKEN:
+            self._fail(turn.id, "too-much-text", f"more than {MAX_UNSPOKEN} characters wait to be spoken")
+        else:
+            turn.add(chunk, language=self._language, speed=self._speed)
+
+    def on_pause(self, pause: Pause) -> None:
+        """No frame leaves after this returns."""
+        if turn := self._current(pause.turn):
+            turn.pause()
+
+    def on_resume(self, resume: Resume) -> None:
+        """Go on exactly where the gateway holds nothing more."""
+        turn = self._current(resume.turn)
+        if turn is not None and not turn.resume(resume.from_sample):
+            self._fail(turn.id, "position-not-kept", f"sample {resume.from_sample} cannot be sent (again)")
+
+    def on_stop(self, stop: Stop) -> None:
+        """Drop the turn and everything before it."""
+        self.seen_at = self._around.clock()
+        self._over = max(self._over, stop.turn)
+        if self._turn is not None and self._turn.id <= stop.turn:
+            self._drop()
+
+    def on_playout(self, playout: Playout) -> None:
+        """How far the gateway is."""
+        if turn := self._current(playout.turn):
+            turn.on_playout(playout)
+
+    def end(self) -> None:
+        """Forget everything."""
+        self._drop()
+        if self._voice is not None:
+            self._voice.users.discard(self._session)
+            self._voice = None
+
+    # --- from the model ---------------------------------------------------------------------------------------------
+    def on_made(self, turn_id: TurnId, made: Made) -> None:
+        """The next chunk of a turn."""
+        if self._turn is not None and self._turn.id == turn_id:
+            self._turn.on_made(made)
+
+    def on_failed(self, turn_id: TurnId, reason: str) -> None:
+        """The model cannot speak the turn on."""
+        if self._turn is not None and self._turn.id == turn_id:
+            self._fail(turn_id, "synthesis-failed", reason)
+
+    def on_voice_died(self, reason: str) -> None:
+        """Its model is gone, and an unfinished turn with it."""
+        self._voice = None
+        self._fail(self._turn.id if self.is_speaking and self._turn else TurnId(0), "voice-died", reason)
+
+    def expire(self, now: float, *, paused_s: float) -> None:
+        """Drop a turn that was paused so long that nobody waits for the rest."""
+        turn = self._turn
+        if turn is not None and turn.paused_at is not None and now - turn.paused_at > paused_s:
+            self._fail(turn.id, "paused-too-long", f"paused for more than {paused_s:.0f} s")
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+    def _turn_for(self, turn_id: TurnId) -> SpokenTurn | None:
+        """The turn, opened if it is new; None when it is over, or cannot be opened (which is told)."""
+        turn = self._turn
+        if turn is not None and turn.id == turn_id:
+            return turn
+        if turn_id <= self._over or (turn is not None and turn_id < turn.id):
+            return None
+        if turn is not None and not turn.finished:
+            self._refuse(turn_id, "turn-busy", f"turn {turn.id} is neither finished nor stopped")
+            return None
+        if self._voice is None:
+            self._refuse(turn_id, "no-voice", "the session holds no voice here: start it first")
+            return None
+        self._drop()
+        self._turn = SpokenTurn(self._session, turn_id, self._voice, self._around)
+        return self._turn
+
+    def _current(self, turn_id: TurnId) -> SpokenTurn | None:
+        self.seen_at = self._around.clock()
+        return self._turn if self._turn is not None and self._turn.id == turn_id else None
+
+    def _drop(self) -> None:
+        if self._turn is not None:
+            self._turn.drop()
+            self._turn = None
+
+    def _fail(self, turn_id: TurnId, code: str, reason: str) -> None:
+        """The current turn is over, and the session hears why."""
+        self._drop()
+        self._refuse(turn_id, code, reason)
+
+    def _refuse(self, turn_id: TurnId, code: str, reason: str) -> None:
+        """Nothing of this turn is spoken (any more), and the session hears why, once."""
+        self._over = max(self._over, turn_id)
+        log.warning("a turn is not spoken", session=self._session, turn=turn_id, code=code)
+        failed = SpeakingFailed(session=self._session, turn=turn_id, code=code, reason=reason[:1000])
+        self._around.bus.publish(self._events_to, failed)

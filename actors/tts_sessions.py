@@ -1,0 +1,129 @@
+"""The sessions of a TTS worker: opened, found, forgotten. On the loop."""
+
+import asyncio
+from collections.abc import Iterator
+
+import structlog
+
+from actors.models import Models
+from actors.tts_session import SpeakingSession
+from actors.tts_turn import Surroundings
+from protocol.conversation import Playout
+from protocol.errors import Refused
+from protocol.ids import ModelId, SessionId
+from protocol.message import Message
+from protocol.ports import Respond, Subscription
+from protocol.speaking import SpeakingFailed, SpeakingReady, SpeakingRefused, StartSpeaking, TextChunk
+from protocol.subjects import session_playout, tts_event
+
+log = structlog.get_logger()
+
+
+class SpeakingSessions:
+    """Up to a capacity; each has its own subscription to the gateway's reports of playout."""
+
+    def __init__(self, models: Models, around: Surroundings, *, capacity: int) -> None:
+        self._models = models
+        self._around = around
+        self._capacity = capacity
+        self._sessions: dict[SessionId, SpeakingSession] = {}
+        self._reports: dict[SessionId, Subscription] = {}
+        self._opening: dict[SessionId, asyncio.Task[None]] = {}
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[SpeakingSession]:
+        return iter(tuple(self._sessions.values()))
+
+    def get(self, session: SessionId) -> SpeakingSession | None:
+        """The session, if it holds a voice here."""
+        return self._sessions.get(session)
+
+    def open(self, start: StartSpeaking, respond: Respond | None) -> None:
+        """Load what it asks for, then answer. A later request of the same session replaces an earlier one."""
+        self._cancel_opening(start.session)
+        task = asyncio.get_running_loop().create_task(self._open(start, respond))
+        self._opening[start.session] = task
+        task.add_done_callback(lambda done: self._opened(start.session, done))
+
+    def unknown(self, message: Message) -> None:
+        """A command for a session that holds no voice here: text is answered, the rest has nothing to stop."""
+        if isinstance(message, TextChunk):
+            log.warning("text for a session that was not started", session=message.session)
+            reason = "the session holds no voice here: start it first"
+            failed = SpeakingFailed(session=message.session, turn=message.turn, code="no-voice", reason=reason)
+            self._around.bus.publish(tts_event(message.session, self._around.worker), failed)
+
+    def end(self, session: SessionId) -> None:
+        """Forget it; harmless when it is not known."""
+        self._cancel_opening(session)
+        if reports := self._reports.pop(session, None):
+            reports.cancel()
+        if found := self._sessions.pop(session, None):
+            found.end()
+
+    def end_silent(self, now: float, *, after_s: float, paused_s: float) -> None:
+        """Forget sessions that gave no sign of life for long, and turns that were paused for long."""
+        for name, session in tuple(self._sessions.items()):
+            session.expire(now, paused_s=paused_s)
+            if now - session.seen_at > after_s:
+                log.info("a session gave no sign of life", session=name)
+                self.end(name)
+
+    def end_all(self) -> None:
+        """Forget everybody."""
+        for name in {*self._sessions, *self._opening}:
+            self.end(name)
+
+    async def _open(self, start: StartSpeaking, respond: Respond | None) -> None:
+        try:
+            ready = await self._hold(start)
+        except Refused as error:
+            if respond is not None:
+                respond(SpeakingRefused(session=start.session, code=error.code, reason=error.reason[:1000]))
+            return
+        if respond is not None:
+            respond(ready)
+
+    async def _hold(self, start: StartSpeaking) -> SpeakingReady:
+        known = start.session in self._sessions
+        if self.draining:
+            raise Refused("draining", "this worker takes no new sessions")
+        if start.reference is not None:
+            raise Refused("no-such-reference", "the voices here cannot imitate a reference")
+        if not known and len(self._sessions) + len(self._opening) > self._capacity:
+            raise Refused("too-many-sessions", f"this worker speaks for {self._capacity} sessions already")
+        model = start.model or self._default()
+        resident = model in self._models.resident
+        voice = await self._models.ensure(model)
+        if start.session not in self._reports:
+            subject = session_playout(start.session)
+            self._reports[start.session] = await self._around.bus.subscribe(subject, self._on_playout)
+        session = self._sessions.get(start.session)
+        if session is None:
+            session = self._sessions[start.session] = SpeakingSession(start.session, self._around)
+        session.use(voice, language=start.language, speed=start.speed)
+        return SpeakingReady(
+            session=start.session, model=model, sample_rate=voice.sample_rate, resident=resident
+        )
+
+    def _default(self) -> ModelId:
+        if not self._models.known:
+            raise Refused("no-such-model", "this worker knows no voices")
+        return self._models.known[0]
+
+    def _on_playout(self, _subject: object, message: object, _respond: object) -> None:
+        if isinstance(message, Playout) and (session := self._sessions.get(message.session)):
+            session.on_playout(message)
+
+    def _cancel_opening(self, session: SessionId) -> None:
+        if task := self._opening.pop(session, None):
+            task.cancel()
+
+    def _opened(self, session: SessionId, task: "asyncio.Task[None]") -> None:
+        if self._opening.get(session) is task:
+            del self._opening[session]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a session could not be opened", session=session, exc_info=error)
