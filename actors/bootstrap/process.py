@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -12,10 +11,7 @@ from typing import Final
 import uvloop
 
 from actors.logs import configure_logging
-from protocol.errors import AntiphonError
 
-READY: Final = "ready: "
-"""Begins the line on standard output with which a part says that it serves; the supervisor waits for it."""
 _END_WITHIN_S: Final = 2.5
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
@@ -30,12 +26,7 @@ def run_part(part: str, main: Main, *, log_level: str = "info") -> None:
         AntiphonError: what made the part end.
     """
     configure_logging(log_level, part=part)
-    try:
-        uvloop.run(_until_stopped(main))
-    except AntiphonError:
-        raise
-    except KeyboardInterrupt:
-        return
+    uvloop.run(_until_stopped(main))
 
 
 async def _until_stopped(main: Main) -> None:
@@ -59,9 +50,3 @@ def _end_by_force_after(seconds: float) -> None:
         os._exit(0)
 
     threading.Thread(target=end, name="end-by-force", daemon=True).start()
-
-
-def say_ready(part: str, detail: str = "") -> None:
-    """Tell whoever started us, on standard output."""
-    sys.stdout.write(f"{READY}{part} {detail}".rstrip() + "\n")
-    sys.stdout.flush()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from actors.bootstrap.bus import connect
-from actors.bootstrap.process import say_ready
+from actors.bootstrap.ready import say_ready
 from actors.settings import NatsSettings
 from adapters.registry.nats_kv import NatsKvRegistry
 from protocol.ids import WorkerName

@@ -1,0 +1,166 @@
+"""A whole system on one machine: an embedded NATS server, the gateway, the workers, and who keeps them running.
+
+This process imports as little as it can: the parts start with their own imports while it is still printing.
+"""
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from actors.bootstrap.narrator import Narrator
+from actors.bootstrap.ready import READY
+from actors.supervisor import Part, Supervisor
+from adapters.server.antiphon_part import AntiphonPart
+from adapters.server.embedded_nats import EmbeddedNats
+from protocol.errors import SettingsInvalid
+
+_PREFERRED_NATS_PORT: Final = 4222
+_FAMILIES: Final = (("hibari", "hibari"), ("piper", "piper"))
+"""Families of voices, and the package without which each is of no use; the system needs the first one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """What `antiphon up` was told."""
+
+    host: str
+    port: int
+    voice: str | None
+    asr_model: str | None
+    data_dir: Path
+    nats: str | None
+    nats_port: int | None
+    key: str | None
+    verbose: bool
+
+
+def run(options: UpOptions) -> None:
+    """Until SIGINT or SIGTERM.
+
+    Raises:
+        AntiphonError: it cannot even start.
+    """
+    with _claimed(options.data_dir):
+        uvloop.run(_run(options))
+
+
+async def _run(options: UpOptions) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    began = time.monotonic()
+    server = None if options.nats else _embedded(options)
+    if server is not None:
+        await server.start()
+    url = options.nats or (server.url if server else "")
+    narrator = Narrator(clock=time.monotonic, began=began)
+    foundation: list[Part] = [] if server is None else [_NatsPart(server)]
+    supervisor = Supervisor(
+        [foundation, _parts(options, url, narrator.echo if options.verbose else None)],
+        audience=narrator,
+        clock=time.monotonic,
+    )
+    await supervisor.run(stop, when_all_ready=lambda: narrator.all_ready(_page(options), options.data_dir))
+    narrator.ended()
+
+
+def _embedded(options: UpOptions) -> EmbeddedNats:
+    """On 4222, where everybody looks for NATS, unless somebody else is there."""
+    port = options.nats_port
+    if port is None and _is_free(_PREFERRED_NATS_PORT):
+        port = _PREFERRED_NATS_PORT
+    return EmbeddedNats(options.data_dir / "nats", port=port)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None) -> list[Part]:
+    environment = {**os.environ, "ANTIPHON_NATS_URL": nats_url}
+    given = {
+        "ANTIPHON_API_KEY": options.key,  # not as a flag: everybody on this machine can read a command line
+        "ANTIPHON_VOICE": options.voice,
+        "ANTIPHON_ASR_MODEL": options.asr_model,
+    }
+    environment.update({name: value for name, value in given.items() if value is not None})
+
+    def part(name: str, *arguments: str, is_essential: bool = True) -> Part:
+        return AntiphonPart(
+            name,
+            ("serve", *arguments),
+            ready_prefix=READY,
+            log_file=options.data_dir / "logs" / f"{name}.log",
+            environment=environment,
+            is_essential=is_essential,
+            echo=None if echo is None else lambda line: echo(f"{name}: {line}"),
+        )
+
+    return [
+        part("gateway", "gateway", "--host", options.host, "--port", str(options.port)),
+        part("asr", "asr"),
+        *(
+            part(f"tts-{family}", "tts", "--family", family, is_essential=n == 0)
+            for n, family in enumerate(_families())
+        ),
+    ]
+
+
+def _page(options: UpOptions) -> str:
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "::", "") else options.host  # noqa: S104  # compared, not bound
+    return f"http://{host}:{options.port}/"
+
+
+class _NatsPart:
+    """The embedded server as a supervised part; it was started before the others, which need its address."""
+
+    name = "nats"
+    is_essential = True
+
+    def __init__(self, server: EmbeddedNats) -> None:
+        self._server = server
+
+    async def start(self) -> str:
+        await self._server.start()
+        return self._server.url
+
+    async def wait(self) -> int:
+        return await self._server.wait()
+
+    async def stop(self) -> None:
+        await self._server.stop(grace_s=0.5)
+
+
+@contextmanager
+def _claimed(data_dir: Path) -> Iterator[None]:
+    """The directory, for us alone: two servers on the same data would spoil it."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "lock").open("w")
+    except OSError as error:
+        raise SettingsInvalid(f"--data-dir: {data_dir} cannot be used: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsInvalid(
+                f"--data-dir: another `antiphon up` uses {data_dir}; name another directory for this one"
+            ) from error
+        yield

@@ -1,0 +1,134 @@
+"""`antiphon serve`: one part of a system, for several terminals or hosts."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Run one part: for several terminals, or several hosts.")
+
+_GATEWAY_FILE: Final = Path("gateway.yaml")
+_WORKER_FILE: Final = Path("worker.yaml")
+
+Nats = Annotated[
+    str | None, typer.Option("--nats", help="Of the NATS server, or several separated by commas.", metavar="URL")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="A YAML file; its keys: docs/configuration.md.", metavar="FILE")
+]
+LogLevel = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")]
+
+
+@app.command()
+def gateway(
+    *,
+    nats: Nats = None,
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen; 0.0.0.0 for all interfaces.")] = None,
+    port: Annotated[int | None, typer.Option(help="Of the page and the API.")] = None,
+    voice: Annotated[str | None, typer.Option(help="Of sessions that choose none.")] = None,
+    key: Annotated[str | None, typer.Option(help="That clients must show; better in ANTIPHON_API_KEY.")] = None,
+    max_sessions: Annotated[int | None, typer.Option(help="More are refused.")] = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Run the gateway: the page, WebRTC and WebSocket, sessions, voice activity.
+
+    Example: antiphon serve gateway --nats nats://10.0.0.5:4222 --host 0.0.0.0
+    """
+    _limit_threads(1)
+    from actors.settings import GatewaySettings  # noqa: PLC0415  # `antiphon --help` waits for none of this
+
+    flags = {
+        "nats.url": nats,
+        "host": host,
+        "port": port,
+        "voice": voice,
+        "api_key": key,
+        "max_sessions": max_sessions,
+        "log_level": log_level,
+    }
+    settings = _load(GatewaySettings, config, _GATEWAY_FILE, flags)
+    from actors.bootstrap import gateway as bootstrap  # noqa: PLC0415
+
+    bootstrap.run(settings)
+
+
+@app.command()
+def asr(
+    *,
+    nats: Nats = None,
+    config: Config = None,
+    model: Annotated[str | None, typer.Option(help="A Whisper model's name, or a folder with one.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.")] = None,
+    threads: Annotated[int | None, typer.Option(help="For one transcription on a CPU.")] = None,
+    name: Annotated[str | None, typer.Option(help="Unique among all workers.")] = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Run a worker that hears (Whisper).
+
+    Example: antiphon serve asr --model small --device cuda
+    """
+    from actors.settings import WorkerSettings  # noqa: PLC0415
+
+    flags = {
+        "nats.url": nats,
+        "asr.model": model,
+        "asr.device": device,
+        "asr.threads": threads,
+        "asr.name": name,
+        "log_level": log_level,
+    }
+    settings = _load(WorkerSettings, config, _WORKER_FILE, flags)
+    _limit_threads(settings.asr.threads)
+    from actors.bootstrap import asr as bootstrap  # noqa: PLC0415
+
+    bootstrap.run(settings)
+
+
+@app.command()
+def tts(
+    *,
+    nats: Nats = None,
+    config: Config = None,
+    family: Annotated[str | None, typer.Option(help="Of voices: hibari or piper.")] = None,
+    model: Annotated[str | None, typer.Option(help="Of sessions that name none.")] = None,
+    threads: Annotated[int | None, typer.Option(help="For one model's computing on a CPU.")] = None,
+    name: Annotated[str | None, typer.Option(help="Unique among all workers.")] = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Run a worker that speaks, with one family of voices.
+
+    Example: antiphon serve tts --family piper
+    """
+    from actors.settings import WorkerSettings  # noqa: PLC0415
+
+    flags = {
+        "nats.url": nats,
+        "tts.family": family,
+        "tts.model_manager.default_model_id": model,
+        "tts.threads": threads,
+        "tts.name": name,
+        "log_level": log_level,
+    }
+    settings = _load(WorkerSettings, config, _WORKER_FILE, flags)
+    _limit_threads(settings.tts.threads)
+    from actors.bootstrap import tts as bootstrap  # noqa: PLC0415
+
+    bootstrap.run(settings)
+
+
+def _limit_threads(count: int) -> None:
+    from actors.bootstrap.threads import limit_threads  # noqa: PLC0415
+
+    limit_threads(count)
+
+
+def _load(kind: Any, file: Path | None, default_file: Path, flags: dict[str, Any]) -> Any:
+    """Settings from all sources, a misspelt variable told of."""
+    from actors.settings import GatewaySettings, WorkerSettings  # noqa: PLC0415
+    from actors.settings_sources import load, misspelt  # noqa: PLC0415
+
+    for complaint in misspelt((GatewaySettings, WorkerSettings), os.environ):
+        typer.echo(f"antiphon: {complaint}", err=True)
+    return load(kind, file=file, default_file=default_file, environ=os.environ, flags=flags)

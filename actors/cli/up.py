@@ -1,0 +1,47 @@
+"""`antiphon up`: a whole system on this machine."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def up(
+    *,
+    port: Annotated[int, typer.Option(help="Of the page and the API.")] = 8700,
+    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
+    voice: Annotated[str | None, typer.Option(help="Of sessions that choose none, e.g. piper-joe.")] = None,
+    asr_model: Annotated[str | None, typer.Option(help="A Whisper model's name, or a folder with one.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="For logs and NATS; ~/.local/share/antiphon if not given.", metavar="DIR")
+    ] = None,
+    nats: Annotated[str | None, typer.Option("--nats", help="Use this server.", metavar="URL")] = None,
+    nats_port: Annotated[int | None, typer.Option(help="Of the embedded server; 4222 or a free one.")] = None,
+    key: Annotated[str | None, typer.Option(help="That clients must show; better in ANTIPHON_API_KEY.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the parts' logs here, too.")] = False,
+) -> None:
+    """Start everything on this machine, and end it together with Ctrl-C.
+
+    Example: antiphon up --voice piper-joe
+    """
+    from actors.bootstrap import up as bootstrap  # noqa: PLC0415  # `antiphon --help` waits for none of this
+
+    bootstrap.run(
+        bootstrap.UpOptions(
+            host=host,
+            port=port,
+            voice=voice,
+            asr_model=asr_model,
+            data_dir=data_dir or _default_data_dir(),
+            nats=nats,
+            nats_port=nats_port,
+            key=key,
+            verbose=verbose,
+        )
+    )
+
+
+def _default_data_dir() -> Path:
+    data_home = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "antiphon"
