@@ -22,7 +22,7 @@ class LoudnessStream:
 
     def probability(self, window: Pcm) -> float:
         if abs(float(window[0])) >= POISON:
-            raise RuntimeError("this window is poisoned")
+            raise RuntimeError("a window is poisoned")
         self.heard += 1
         return 0.9 if float(np.abs(window).mean()) > _LOUD else 0.1
 
