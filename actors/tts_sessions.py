@@ -105,9 +105,7 @@ class SpeakingSessions:
         if session is None:
             session = self._sessions[start.session] = SpeakingSession(start.session, self._around)
         session.use(voice, language=start.language, speed=start.speed)
-        return SpeakingReady(
-            session=start.session, model=model, sample_rate=voice.sample_rate, resident=resident
-        )
+        return SpeakingReady(session=start.session, model=model, sample_rate=voice.sample_rate, resident=resident)
 
     def _default(self) -> ModelId:
         if not self._models.known:

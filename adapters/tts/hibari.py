@@ -28,10 +28,10 @@ class HibariSynthesizer:
     The same text gives the same samples. Word times are the model's own.
     """
 
-    def __init__(self, model: ModelId, *, voice: str = "heart") -> None:
+    def __init__(self, model: ModelId, *, voice: str = "heart", threads: int = 1) -> None:
         try:
             self._g2p = G2P(british=VOICES[voice]["british"])
-            self._net = HibariNet(Path(voice_path(voice, download_missing=False)))
+            self._net = HibariNet(Path(voice_path(voice, download_missing=False)), threads=threads)
             _ = self._g2p.oov  # loaded now, not with the first unknown word
         except Exception as error:
             raise ModelUnavailable(f"hibari's voice {voice!r} cannot be loaded: {error}") from error
@@ -67,7 +67,9 @@ class HibariSynthesizer:
         spoken = () if spectrum.durations is None else self._spoken(utterance, spectrum.durations)
         return Sentence(utterance.text, windows(spectrum, rng), spoken)
 
-    def _spoken(self, utterance: Utterance, durations: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Spoken, ...]:
+    def _spoken(
+        self, utterance: Utterance, durations: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ) -> tuple[Spoken, ...]:
         """Each group's time: from its first phoneme to its last one."""
         ends = np.cumsum(durations) * DURATION_HOP
         at, groups = 1, []  # 0 is the pad

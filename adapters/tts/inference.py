@@ -5,13 +5,14 @@ from pathlib import Path
 import onnxruntime as ort
 
 
-def open_session(model: Path | bytes) -> ort.InferenceSession:
-    """A session on one thread of the CPU.
+def open_session(model: Path | bytes, *, threads: int = 1) -> ort.InferenceSession:
+    """A session on the CPU.
 
-    One thread is the fastest for voices of this size, and threads that spin would take the pacer's core.
+    One thread is best for voices of this size, and threads that spin would take the pacer's core.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

@@ -38,12 +38,14 @@ class PiperSynthesizer:
     The same text gives the same samples. Word times are the model's own.
     """
 
-    def __init__(self, model: ModelId, *, weights: Path, config: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self, model: ModelId, *, weights: Path, config: Path, cache: Path | None = None, threads: int = 1
+    ) -> None:
         try:
             self._config = PiperConfig.from_dict(json.loads(config.read_text(encoding="utf-8")))
             self._graphs = split_graphs(weights, cache)
-            self._front_end = open_session(self._graphs.front_end)
-            self._decoder = open_session(self._graphs.decoder)
+            self._front_end = open_session(self._graphs.front_end, threads=threads)
+            self._decoder = open_session(self._graphs.decoder, threads=threads)
         except Exception as error:
             raise ModelUnavailable(f"Piper's voice {weights.name} cannot be loaded: {error}") from error
         self._model = model
@@ -133,5 +135,3 @@ def _pieces(phonemes: list[str]) -> Iterator[list[str]]:
         yield phonemes[:cut]
         phonemes = phonemes[cut:]
     yield phonemes
-
-

@@ -94,9 +94,7 @@ def _split(model: Path, folder: Path) -> SplitGraphs:
     noises = [node.output[0] for node in whole.graph.node if node.op_type == "RandomNormalLike"]
     mean, deviation = _prior(whole.graph, seam.z_p, noises[-1])
     durations = next(node.output[0] for node in whole.graph.node if node.op_type == "Ceil")
-    known = SplitGraphs(
-        str(folder), tuple(i.name for i in whole.graph.input), noises[0], (seam.z_p, seam.mask), hop
-    )
+    known = SplitGraphs(str(folder), tuple(i.name for i in whole.graph.input), noises[0], (seam.z_p, seam.mask), hop)
     del whole.metadata_props[:]  # Piper writes some keys twice, which the checker refuses
     inferred = onnx.shape_inference.infer_shapes(whole, data_prop=True)
     whole_path = folder / "whole.onnx"
