@@ -84,7 +84,7 @@ class Gateway:
             subject = session_command(ANY_SESSION, name)
             self._subscriptions.append(await self._bus.subscribe(subject, self._on_command))
 
-    async def open(self, config: SessionConfig, link: ClientLink) -> tuple[Conversation, Message]:
+    async def open(self, config: SessionConfig, link: ClientLink) -> tuple[Conversation, SessionOpened]:
         """A new session and the `SessionOpened` to send.
 
         Raises:
@@ -149,7 +149,7 @@ class Gateway:
             resumed=resumed,
         )
 
-    async def resume(self, session: SessionId, token: str, link: ClientLink) -> tuple[Conversation, Message]:
+    async def resume(self, session: SessionId, token: str, link: ClientLink) -> tuple[Conversation, SessionOpened]:
         """Back to a session, with a new connection.
 
         Raises:

@@ -88,6 +88,7 @@ class Peer:
         self._mic_position = Samples(0)
         self._noticed_at: float | None = None
         self._waits_until: float | None = None
+        self._client_heard: tuple[TurnId, Samples] | None = None
         self._begun = self._ended = TurnId(0)
         self._frames: Subscription | None = None
         self._over = False
@@ -192,7 +193,7 @@ class Peer:
 
     def _waits(self) -> bool:
         if self._waits_until is not None and self._clock() >= self._waits_until:
-            self._waits_until = None
+            self._go_on()
         return self._waits_until is not None
 
     def _note_played(self, pulled: Pulled) -> None:
@@ -247,12 +248,16 @@ class Peer:
         return CommandRefused(code=code, reason=reason, session=self._session)
 
     def _correct(self, message: ClientPlayout) -> None:
-        """Right after a client came back: go on from what it says that it has heard."""
-        if self._waits_until is None:
-            return
+        self._client_heard = (message.turn, message.played)
+        if self._waits_until is not None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """After a client came back: from what it is last known to have heard."""
         self._waits_until = None
-        if self.gate.rewind(message.turn, message.played):
-            self._reports.report()
+        if self._client_heard is None or not self.gate.rewind(*self._client_heard):
+            self.gate.rewind(self.gate.turn, self.gate.played)
+        self._reports.report()
 
     def emit(self, message: Message) -> None:
         """An event or gate command of the session: to observers and to the client."""
@@ -280,7 +285,6 @@ class Peer:
         if previous is not None:
             previous.disconnect("another connection has taken over this session")
         self._waits_until = self._clock() + self._limits.position_wait_s
-        self.gate.rewind(self.gate.turn, self.gate.played)
 
     def detach(self, link: ClientLink) -> None:
         """The connection is lost. What is queued waits; an utterance that was under way ends here."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol.audio import Frame
-from protocol.conversation import SessionConfig
+from protocol.conversation import SessionConfig, SessionOpened
 from protocol.ids import ModelId, Samples, SessionId, WorkerName
 from protocol.message import Message
 from protocol.subjects import Subject
@@ -298,14 +298,14 @@ class Readiness:
 class ConversationHost(Protocol):
     """The gateway, as the transports see it. On the loop."""
 
-    async def open(self, config: SessionConfig, link: ClientLink) -> tuple[Conversation, Message]:
+    async def open(self, config: SessionConfig, link: ClientLink) -> tuple[Conversation, SessionOpened]:
         """A new session and the `SessionOpened` to send.
 
         Raises:
             Refused: too many sessions, no such voice, no worker.
         """
 
-    async def resume(self, session: SessionId, token: str, link: ClientLink) -> tuple[Conversation, Message]:
+    async def resume(self, session: SessionId, token: str, link: ClientLink) -> tuple[Conversation, SessionOpened]:
         """Back to a session, with a new connection.
 
         Raises:
@@ -314,3 +314,19 @@ class ConversationHost(Protocol):
 
     def readiness(self) -> Readiness:
         """For `/readyz`."""
+
+
+class GatewayConnection(Protocol):
+    """A connection to a gateway, as a client's program sees it. On the loop."""
+
+    async def hear(self, pcm: bytes) -> None:
+        """Send the next 20 ms of the microphone (640 bytes); dropped when the connection is lost."""
+
+    async def tell(self, message: Message) -> None:
+        """Send a command; dropped when the connection is lost."""
+
+    def received(self) -> AsyncIterator[Message | Frame]:
+        """Events, gate commands and frames as they come; ends when the connection does."""
+
+    async def close(self) -> None:
+        """Hang up."""

@@ -14,8 +14,8 @@ from protocol.ids import Samples, TurnId
 
 MAX_QUEUED_FRAMES: Final = 2_000 // FRAME_MS
 """Ten times what a worker sends ahead of the playout: more is a worker that does not pace."""
-KEPT_FRAMES: Final = 2_000 // FRAME_MS
-"""Played frames that a client which lost its connection may ask for again."""
+KEPT_FRAMES: Final = 15_000 // FRAME_MS
+"""Played frames (1.4 MB at most) for a client that comes back after it had lost its network for 10 s."""
 
 
 @dataclass(frozen=True, slots=True)

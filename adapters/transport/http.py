@@ -1,0 +1,182 @@
+"""The gateway's HTTP side: the page, the doors for sessions, health and metrics."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from aiohttp import web
+from prometheus_client import generate_latest
+
+from adapters.transport.counters import REFUSED
+from adapters.transport.ticker import Ticker
+from adapters.transport.webrtc import WebRtcDoor
+from adapters.transport.webrtc_link import WebRtcLimits
+from adapters.transport.websocket import WebSocketDoor
+from adapters.transport.websocket_link import WebSocketLimits
+from protocol.errors import MalformedMessage, Refused
+from protocol.ports import ConversationHost
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_STATUS: Final = {
+    "malformed": 400,
+    "unauthorized": 401,
+    "foreign-origin": 403,
+    "no-such-session": 404,
+    "too-many-sessions": 503,
+    "too-many-connections": 503,
+    "not-ready": 503,
+    "shutting-down": 503,
+    "no-worker": 503,
+}
+"""Of refusals whose HTTP status is not simply 409."""
+_CODES: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "media-src 'self' blob: mediastream:; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+}
+
+log = structlog.get_logger()
+
+
+def refusal(code: str, reason: str, status: int) -> web.Response:
+    """Every refusal looks like this, whatever it was that was asked."""
+    REFUSED.labels(code).inc()
+    body = orjson.dumps({"type": "refused", "code": code, "reason": reason})
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+@web.middleware
+async def _refuse_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return refusal(refused.code, refused.reason, _STATUS.get(refused.code, 409))
+    except MalformedMessage as error:
+        return refusal("malformed", str(error), 400)
+    except web.HTTPException as error:
+        if error.status < 400:  # noqa: PLR2004  # a redirection or "not modified" is no refusal
+            raise
+        return refusal(_CODES.get(error.status, f"http-{error.status}"), error.reason, error.status)
+    except Exception:
+        log.exception("a request failed", path=request.path)
+        return refusal("internal", "The gateway failed to answer; its log says why.", 500)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-cache" if request.method in ("GET", "HEAD") else "no-store")
+    response.headers.pop("Server", None)
+
+
+class _Guard:
+    """Lets in who has the key, and no page of another site. The key is never logged."""
+
+    def __init__(self, api_key: str | None) -> None:
+        self._key = api_key.encode() if api_key else None
+
+    def check(self, request: web.Request) -> None:
+        """Raises `Refused`."""
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise Refused("foreign-origin", "Pages of other sites may not use this gateway.")
+        if self._key is None:
+            return
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            given = request.query.get("key", "")
+        if not hmac.compare_digest(given.strip().encode(), self._key):
+            raise Refused("unauthorized", "This gateway asks for a key: send Authorization: Bearer KEY, or ?key=KEY.")
+
+
+class _Pages:
+    """Answers everything that is no session."""
+
+    def __init__(self, host: ConversationHost, page: Path, metrics: Callable[[], bytes]) -> None:
+        self._host = host
+        self._page = page
+        self._metrics = metrics
+
+    async def index(self, _request: web.Request) -> web.StreamResponse:
+        """The page."""
+        return web.FileResponse(self._page)
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """The process answers."""
+        return web.json_response({"status": "ok"})
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """200 when a session could be opened and answered now, else 503 and what is missing."""
+        readiness = self._host.readiness()
+        body = orjson.dumps(readiness)
+        return web.Response(status=200 if readiness.ready else 503, body=body, content_type="application/json")
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """Prometheus' text format."""
+        return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def _guarded(guard: _Guard, handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        guard.check(request)
+        return await handler(request)
+
+    return handle
+
+
+def make_app(
+    host: ConversationHost,
+    *,
+    page_dir: Path,
+    api_key: str | None = None,
+    metrics: Callable[[], bytes] = generate_latest,
+    websocket_limits: WebSocketLimits | None = None,
+    webrtc_limits: WebRtcLimits | None = None,
+    ice_servers: Sequence[str] = (),
+) -> web.Application:
+    """The application; call it on the loop that will serve it.
+
+    Args:
+        host: opens the sessions.
+        page_dir: holds `index.html`, and what `/static/` serves.
+        api_key: asked for at `/ws`, `/offer` and `/metrics`; None leaves them open.
+        metrics: what `/metrics` shows.
+        websocket_limits: of `/ws`.
+        webrtc_limits: of `/offer`.
+        ice_servers: STUN or TURN URLs for clients behind a NAT; none are needed in the gateway's own network.
+    """
+    app = web.Application(middlewares=[_refuse_as_json], client_max_size=(webrtc_limits or WebRtcLimits()).offer_bytes)
+    ticker = Ticker()
+    websocket = WebSocketDoor(host, ticker, websocket_limits)
+    webrtc = WebRtcDoor(host, ticker, webrtc_limits, ice_servers=ice_servers)
+    guard = _Guard(api_key)
+    pages = _Pages(host, page_dir / "index.html", metrics)
+    app.router.add_get("/", pages.index)
+    app.router.add_static("/static/", page_dir)
+    app.router.add_get("/healthz", pages.healthz)
+    app.router.add_get("/readyz", pages.readyz)
+    app.router.add_get("/metrics", _guarded(guard, pages.metrics))
+    app.router.add_get("/ws", _guarded(guard, websocket.serve))
+    app.router.add_post("/offer", _guarded(guard, webrtc.serve))
+
+    async def close(_app: web.Application) -> None:
+        await websocket.close()
+        await webrtc.close()
+
+    app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(close)
+    return app
