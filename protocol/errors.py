@@ -8,6 +8,8 @@ AntiphonError
 ├── ModelUnavailable       a model's files or packages are missing or broken
 ├── ReplyUnavailable       the language model failed or timed out
 ├── BusUnavailable         NATS cannot be reached, or refused us
+├── GatewayUnavailable     a client cannot reach its gateway, or lost it for good
+├── SoundUnavailable       a sound file or device cannot be used
 └── SettingsInvalid        a configuration key or value is wrong
 """
 
@@ -52,6 +54,14 @@ class ReplyUnavailable(AntiphonError):
 
 class BusUnavailable(AntiphonError):
     """NATS cannot be reached at the named URL, or refused our credentials."""
+
+
+class GatewayUnavailable(AntiphonError):
+    """No gateway answers at the named URL, or the connection is lost and does not come back."""
+
+
+class SoundUnavailable(AntiphonError):
+    """A sound file or a microphone or loudspeaker cannot be used; the message says why and what to do."""
 
 
 class SettingsInvalid(AntiphonError):

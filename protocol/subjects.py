@@ -109,6 +109,11 @@ def tts_frames(session: SessionId, worker: WorkerName = ANY_WORKER) -> Subject:
     return Subject(f"audio.frames.{_id(session)}.tts.{_id(worker)}")
 
 
+def session_control(session: SessionId) -> Subject:
+    """All that is said in and about a session, for observers."""
+    return Subject(f"control.*.{_id(session)}.>")
+
+
 # "" stands for any token; the longer and the more literal shapes come first.
 _SHAPES: Final[tuple[tuple[tuple[str, ...], Channel], ...]] = (
     (("control", "session", "", "event", ""), "session-event"),
