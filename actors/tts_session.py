@@ -19,7 +19,7 @@ MAX_UNSPOKEN: Final = 16_000
 
 
 class SpeakingSession:
-    """At most one turn at a time. A finished one is kept until the next begins: what was lost of it may be asked for."""
+    """At most one turn at a time; a finished one is kept until the next begins, for what was lost of it."""
 
     def __init__(self, session: SessionId, around: Surroundings) -> None:
         self._session = session

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from protocol.errors import ModelUnavailable
 from protocol.ids import ModelField, ModelId
@@ -19,8 +19,15 @@ _PLACES: Final = (_HERE.parent / "voicepacks", _HERE / "voicepacks_data")
 """In a checkout, and in an installed distribution."""
 
 _Tag = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]
-_Inside = Annotated[str, Field(pattern=r"^(?!/)(?!.*\.\.)[\w./-]+$")]
-"""A path that stays within its folder."""
+
+
+def _stays_inside(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("a path within the package is wanted")
+    return path
+
+
+_Inside = Annotated[str, Field(pattern=r"^[\w./-]+$"), AfterValidator(_stays_inside)]
 
 
 class Source(BaseModel):

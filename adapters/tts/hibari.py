@@ -9,7 +9,7 @@ import numpy as np
 from hibari.g2p import G2P
 from hibari.voices import VOICES, voice_path
 
-from adapters.tts.hibari_net import DURATION_HOP, HibariNet
+from adapters.tts.hibari_net import DURATION_HOP, Durations, HibariNet
 from adapters.tts.hibari_sound import windows
 from adapters.tts.hibari_text import Utterance, utterances
 from adapters.tts.phrase import Sentence, phrase_chunks
@@ -67,9 +67,7 @@ class HibariSynthesizer:
         spoken = () if spectrum.durations is None else self._spoken(utterance, spectrum.durations)
         return Sentence(utterance.text, windows(spectrum, rng), spoken)
 
-    def _spoken(
-        self, utterance: Utterance, durations: np.ndarray[tuple[int], np.dtype[np.int64]]
-    ) -> tuple[Spoken, ...]:
+    def _spoken(self, utterance: Utterance, durations: Durations) -> tuple[Spoken, ...]:
         """Each group's time: from its first phoneme to its last one."""
         ends = np.cumsum(durations) * DURATION_HOP
         at, groups = 1, []  # 0 is the pad

@@ -13,6 +13,7 @@ from hibari.tts import ASSETS
 from adapters.tts.inference import open_session
 
 Floats = npt.NDArray[np.float32]
+Durations = npt.NDArray[np.int64]
 DURATION_HOP: Final = 600
 """Samples per unit of duration: two frames of 12.5 ms."""
 _DURATIONS: Final = "/Clip_output_0"
@@ -26,7 +27,7 @@ class Spectrum:
 
     parts: tuple[Floats, ...]
     pitch: Floats
-    durations: npt.NDArray[np.int64] | None
+    durations: Durations | None
     """Of each phoneme, the two pads among them, in units of `DURATION_HOP`; None when this model does not tell."""
 
 

@@ -76,5 +76,5 @@ def _normalised(frames: int) -> Floats:
     sums = np.zeros((frames + _OVERLAP - 1, dsp.HOP), np.float32)
     for k in range(_OVERLAP):
         sums[k : k + frames] += squared[k]
-    scale: Floats = 1.0 / np.maximum(sums, np.float32(1e-11))
+    scale: Floats = np.reciprocal(np.maximum(sums, np.float32(1e-11)))
     return scale

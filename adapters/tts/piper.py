@@ -49,7 +49,7 @@ class PiperSynthesizer:
         except Exception as error:
             raise ModelUnavailable(f"Piper's voice {weights.name} cannot be loaded: {error}") from error
         self._model = model
-        self._voice = PiperVoice(session=None, config=self._config)  # type: ignore[arg-type]  # it only phonemizes here
+        self._voice = PiperVoice(session=None, config=self._config)  # it only phonemizes here
         self._alone = lru_cache(maxsize=4096)(self._phonemized_alone)
 
     @property

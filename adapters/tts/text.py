@@ -9,7 +9,7 @@ _UNSPEAKABLE: Final = frozenset({"So", "Sk", "Cc", "Cf", "Cs", "Co", "Cn", "Zl",
 """Unicode categories of emoji, modifiers, control and format characters."""
 _SPOKEN_SYMBOLS: Final = frozenset("°©®™№")
 _LONGEST_WORD: Final = 60
-_SENTENCE_END: Final = ".!?…。！？"
+_SENTENCE_END: Final = ".!?…。！？"  # noqa: RUF001  # full-width punctuation is meant
 _CLAUSE_END: Final = ",;:—–"  # noqa: RUF001  # an en dash is meant
 _CLOSERS: Final = "\"'”’)]"  # noqa: RUF001  # typographic quotes are meant
 
