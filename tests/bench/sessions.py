@@ -23,7 +23,8 @@ from tests.e2e.system import System
 RUNS = 5
 SESSIONS = (3, 10, 30)
 STARTS_ITSELF = True
-_ENOUGH: Final = {"ANTIPHON_MAX_SESSIONS": "200", "ANTIPHON_CAPACITY": "200"}
+_LIMITS: Final = ("ANTIPHON_MAX_SESSIONS", "ANTIPHON_TTS_MAX_SESSIONS", "ANTIPHON_ASR_MAX_SESSIONS")
+_ENOUGH: Final = dict.fromkeys(_LIMITS, "200")
 _TURN_LIMIT_S: Final = 120.0
 _CPU_S: Final = 5.0
 

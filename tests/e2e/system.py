@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -22,7 +21,6 @@ RESTART_LIMIT_S: Final = 20.0
 STOP_LIMIT_S: Final = 3.0
 """What `antiphon up` promises for Ctrl-C."""
 _POLL_S: Final = 0.02
-_NATS_URL: Final = re.compile(r"nats://[\w.]+:\d+")
 
 
 def free_port() -> int:
@@ -52,7 +50,10 @@ class System:
         self.started_at = time.monotonic()
         self._lines: list[str] = []
         self._seen: dict[int, psutil.Process] = {}
-        command = antiphon("up", "--port", str(self.port), "--data-dir", str(data_dir), *arguments)
+        nats_port = free_port()
+        self.nats_url = f"nats://127.0.0.1:{nats_port}"
+        ports = ("--port", str(self.port), "--nats-port", str(nats_port))
+        command = antiphon("up", *ports, "--data-dir", str(data_dir), *arguments)
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -99,14 +100,6 @@ class System:
             return 0, ""
         finally:
             connection.close()
-
-    @property
-    def nats_url(self) -> str:
-        """As `up` prints it."""
-        found = _NATS_URL.search(self.output())
-        if not found:
-            raise RuntimeError(f"`antiphon up` names no NATS server:\n{self.output()}")
-        return found[0]
 
     def output(self) -> str:
         """Everything it printed so far."""
