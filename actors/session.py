@@ -1,0 +1,363 @@
+"""A session: the shell around turn-taking. It does what the policy decides, at once and in order. On the loop."""
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import structlog
+
+from actors.history import History
+from actors.policies.playout import PlayoutGate
+from actors.policies.turn_taking import TurnTaking, TurnTakingSettings, commands
+from actors.policies.turn_taking.events import (
+    Event,
+    FirstFrameLeft,
+    LastFrameLeft,
+    PlayoutMoved,
+    SessionEnding,
+    VoiceLost,
+    VoiceReturned,
+)
+from actors.sessions.chores import Chores
+from actors.sessions.ears import Ears
+from actors.sessions.latencies import Latencies
+from actors.sessions.mouth import Mouth, ReplyTimes
+from actors.sessions.ports import CallLater, Cancel, Clock, Router
+from actors.sessions.voice import Voice, Wanted
+from protocol.conversation import (
+    Accepted,
+    ClientPlayout,
+    CommandRefused,
+    Configure,
+    Hold,
+    Interrupt,
+    Release,
+    Say,
+    SessionClosed,
+    SessionConfig,
+    SessionError,
+    StateChanged,
+    Transcript,
+)
+from protocol.errors import Refused
+from protocol.hearing import AsrEvent, FinalTranscript, SpeechStarted, SpeechStopped, VadEvent
+from protocol.ids import Millis, SessionId, TurnId, WorkerName
+from protocol.message import Message
+from protocol.ports import Bus, ReplyGenerator, Respond, Subscription
+from protocol.subjects import Subject, asr_event, parse, tts_event
+from protocol.workers import Announcement
+
+MAX_REASON: Final = 1_000
+
+log = structlog.get_logger()
+
+
+class Session:
+    """One conversation's turn-taking (docs/turn-taking.md).
+
+    Args:
+        config: every field has a value.
+        gate: at the client's edge; closed and opened by direct calls, before anybody is told.
+        emit: takes events and gate commands for the client and for observers.
+        settings: what a client can't choose; `config` is put on top.
+        silence_s: the detector's `stop_ms`, for the measurements.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: SessionId,
+        config: SessionConfig,
+        bus: Bus,
+        gate: PlayoutGate,
+        router: Router,
+        replies: ReplyGenerator,
+        clock: Clock,
+        emit: Callable[[Message], None],
+        call_later: CallLater,
+        settings: TurnTakingSettings | None = None,
+        reply_times: ReplyTimes | None = None,
+        silence_s: float = 0.2,
+    ) -> None:
+        self._session = session
+        self._config = config
+        self._bus = bus
+        self._gate = gate
+        self._router = router
+        self._clock = clock
+        self._emit = emit
+        self._turns = TurnTaking(_taking_turns(settings or TurnTakingSettings(), config))
+        self._chores = Chores(call_later)
+        self._history = History(system=config.system_prompt or "")
+        self._latencies = Latencies(silence_s=silence_s)
+        self._ears = Ears(
+            session=session,
+            language=config.language or "en",
+            bus=bus,
+            router=router,
+            chores=self._chores,
+            clock=clock,
+        )
+        self._voice = Voice(
+            session=session,
+            wanted=_wanted(config),
+            bus=bus,
+            router=router,
+            chores=self._chores,
+            on_lost=lambda: self._feed(VoiceLost()),
+            on_returned=lambda: self._feed(VoiceReturned()),
+            on_refused=self._tell_error,
+        )
+        self._mouth = Mouth(
+            session=session,
+            language=config.language or "en",
+            gate=gate,
+            voice=self._voice,
+            replies=replies,
+            history=self._history,
+            latencies=self._latencies,
+            clock=clock,
+            times=reply_times or ReplyTimes(),
+            tell=self._tell,
+            feed=self._feed,
+        )
+        self._inbox: deque[Event] = deque()
+        self._working = False
+        self._untold: deque[Message] = deque()
+        self._noticed_at = 0.0
+        self._due: Millis | None = None
+        self._call_off: Cancel | None = None
+        self._subscriptions: list[Subscription] = []
+        self._unwatch: Callable[[], None] | None = None
+        self._does: dict[type[Any], Callable[[Any], None]] = self._doings()
+
+    # --- its life ---------------------------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """Find workers.
+
+        Raises:
+            Refused: when there are none, or they can't serve this configuration; nothing is left behind.
+        """
+        try:
+            self._subscriptions.append(await self._bus.subscribe(tts_event(self._session), self._on_voice))
+            self._subscriptions.append(await self._bus.subscribe(asr_event(self._session), self._on_ears))
+            self._unwatch = self._router.watch(self._on_worker)
+            await self._voice.start()
+            await self._ears.start()
+        except Refused:
+            await self.close("refused")
+            raise
+
+    async def close(self, reason: str) -> None:
+        """End the reply and release the workers. Harmless when repeated."""
+        if self._turns.closed:
+            return
+        self._feed(SessionEnding())
+        self._mouth.close()
+        self._voice.end()
+        self._ears.end()
+        if self._unwatch is not None:
+            self._unwatch()
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self._subscriptions.clear()
+        await self._chores.close()
+        self._emit(SessionClosed(session=self._session, reason=reason[:MAX_REASON]))
+
+    # --- what happens -----------------------------------------------------------------------------------------------
+    def on_vad(self, event: VadEvent) -> None:
+        """Somebody speaks, or no longer does. The reply is silent when this returns."""
+        self._noticed_at = self._clock()
+        self._feed(event)
+        match event:
+            case SpeechStarted():
+                self._latencies.speech_started()
+            case SpeechStopped():
+                self._latencies.speech_stopped(self._noticed_at)
+            case _:
+                pass
+
+    def on_first_frame(self, turn: TurnId) -> None:
+        """A reply begins to sound."""
+        self._feed(FirstFrameLeft(turn))
+        self._mouth.first_frame(turn)
+        self._tell_all()
+
+    def on_last_frame(self, turn: TurnId) -> None:
+        """A reply was handed to the client to its end."""
+        self._feed(LastFrameLeft(turn))
+
+    def on_playout(self) -> None:
+        """It goes on."""
+        self._feed(PlayoutMoved(self._gate.turn, self._gate.played))
+
+    def command(self, message: Message) -> Message:
+        """Do what the client asks: `Accepted` or `CommandRefused`."""
+        try:
+            self._obey(message)
+        except Refused as refused:
+            return CommandRefused(code=refused.code, reason=refused.reason[:MAX_REASON], session=self._session)
+        return Accepted(session=self._session)
+
+    def _obey(self, message: Message) -> None:
+        if self._turns.closed:
+            raise Refused("closed", "This session has ended; open a new one.")
+        match message:
+            case Say():
+                self._say(message)
+            case Interrupt():
+                self._feed(message)
+            case Configure(config=config):
+                self._configure(config)
+            case ClientPlayout():
+                self._mouth.client_played(message)
+            case _:
+                raise Refused("unexpected", "A session does not take this command.")
+
+    def _say(self, say: Say) -> None:
+        refusal = self._turns.why_not_say(say, self._now())
+        if refusal is not None:
+            raise Refused(*refusal)
+        if not self._mouth.has_room(self._turns.turn, say.text):
+            raise Refused("too-many-texts", "The voice is far behind; send this text again when more was spoken.")
+        self._feed(say)
+
+    def _configure(self, changes: SessionConfig) -> None:
+        chosen = {f.name: v for f in dataclasses.fields(changes) if (v := getattr(changes, f.name)) is not None}
+        config = dataclasses.replace(self._config, **chosen)
+        if _wanted(config) != _wanted(self._config):
+            self._voice.want(_wanted(config))
+        if config.language != self._config.language:
+            self._ears.speak_language(config.language or "en")
+            self._mouth.language = config.language or "en"
+        self._history.system = config.system_prompt or ""
+        self._turns.configure(_taking_turns(self._turns.settings, config))
+        self._config = config
+        self._settle()
+
+    def _on_voice(self, subject: Subject, message: Any, _respond: Respond | None) -> None:
+        if parse(subject).worker == self._voice.worker:
+            self._mouth.on_voice_event(message)
+            self._tell_all()
+
+    def _on_ears(self, _subject: Subject, message: AsrEvent, _respond: Respond | None) -> None:
+        self._ears.answered(message)
+        if isinstance(message, FinalTranscript):
+            self._latencies.transcribed(message.compute_ms, self._clock())
+        self._feed(message)
+
+    def _on_worker(self, name: WorkerName, announcement: Announcement | None) -> None:
+        self._voice.on_worker(name, announcement)
+        self._ears.on_worker(name, announcement)
+        self._settle()
+
+    # --- deciding and doing -----------------------------------------------------------------------------------------
+    def _feed(self, event: Event) -> None:
+        """Let the policy decide and do what it says; events that come of that are next."""
+        self._inbox.append(event)
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._inbox:
+                self._execute(self._turns.on(self._inbox.popleft(), self._now()))
+        finally:
+            self._working = False
+        self._settle()
+
+    def _on_time(self) -> None:
+        self._call_off, self._due = None, None
+        self._working = True
+        try:
+            self._execute(self._turns.on_time(self._now()))
+            while self._inbox:
+                self._execute(self._turns.on(self._inbox.popleft(), self._now()))
+        finally:
+            self._working = False
+        self._settle()
+
+    def _execute(self, decided: Sequence[commands.Command]) -> None:
+        for command in decided:
+            self._does[type(command)](command)
+        self._tell_all()
+
+    def _settle(self) -> None:
+        """Between two events: change the voice if that is due and nothing is spoken; set the alarm."""
+        idle = not self._turns.turn and not self._turns.prepared and not self._turns.closed
+        if self._voice.change_due and idle:
+            self._voice.change()
+        due = self._turns.deadline()
+        if due == self._due:
+            return
+        if self._call_off is not None:
+            self._call_off()
+            self._call_off = None
+        self._due = due
+        if due is not None:
+            self._call_off = self._chores.later((due - self._now()) / 1000, self._on_time)
+
+    def _tell(self, message: Message) -> None:
+        """Soon: what others are told never stands in the way of what is to be done."""
+        self._untold.append(message)
+
+    def _tell_all(self) -> None:
+        while self._untold:
+            self._emit(self._untold.popleft())
+
+    def _tell_error(self, code: str, message: str, turn: TurnId = TurnId(0)) -> None:
+        log.warning("session error", session=self._session, code=code, turn=turn)
+        self._emit(SessionError(session=self._session, code=code, message=message[:MAX_REASON], turn=turn))
+
+    def _now(self) -> Millis:
+        return Millis(int(self._clock() * 1000))
+
+    # --- the commands -----------------------------------------------------------------------------------------------
+    def _doings(self) -> dict[type[Any], Callable[[Any], None]]:
+        mouth, voice, gate, history = self._mouth, self._voice, self._gate, self._history
+        return {
+            commands.HoldGate: self._hold,
+            commands.ReleaseGate: self._release,
+            commands.PauseVoice: lambda c: voice.pause(c.turn),
+            commands.ResumeVoice: lambda c: voice.resume(c.turn, gate.wanted),
+            commands.NudgeVoice: lambda c: mouth.nudge(c.turn),
+            commands.StopVoice: lambda c: mouth.stop(c.turn),
+            commands.AskTranscript: self._ears.ask,
+            commands.PrepareReply: lambda c: mouth.prepare(c.turn, c.text),
+            commands.AdoptReply: lambda c: mouth.adopt(c.turn),
+            commands.DropReply: lambda c: mouth.drop(c.turn),
+            commands.CommitUser: lambda c: history.add_user(c.text),
+            commands.WithdrawUser: lambda _: history.withdraw_user(),
+            commands.AskReply: lambda c: mouth.ask(c.turn),
+            commands.SpeakText: lambda c: mouth.say(c.turn, c.text, last=c.last),
+            commands.AddText: lambda c: mouth.add(c.turn, c.text, last=c.last),
+            commands.EndText: lambda c: mouth.end_text(c.turn),
+            commands.ContinueReply: lambda c: mouth.go_on(c.turn, c.anew, held=c.held),
+            commands.CommitReply: lambda c: mouth.commit(c.turn),
+            commands.CutReply: lambda c: mouth.cut(c.turn),
+            commands.TellState: lambda c: self._tell(StateChanged(session=self._session, state=c.state, turn=c.turn)),
+            commands.TellTranscript: lambda c: self._tell(
+                Transcript(session=self._session, utterance=c.utterance, text=c.text[:16_000], final=c.final)
+            ),
+            commands.TellError: lambda c: self._tell_error(c.code, c.message, c.turn),
+            commands.ReleaseAll: lambda _: None,
+        }
+
+    def _hold(self, command: commands.HoldGate) -> None:
+        self._gate.hold(command.turn)
+        self._latencies.held(command.turn, self._clock() - self._noticed_at)
+        self._tell(Hold(session=self._session, turn=command.turn))
+
+    def _release(self, command: commands.ReleaseGate) -> None:
+        self._gate.release(command.turn)
+        self._tell(Release(session=self._session, turn=command.turn))
+
+
+def _taking_turns(settings: TurnTakingSettings, config: SessionConfig) -> TurnTakingSettings:
+    names = ("barge_in", "end_of_turn_ms", "resume_delay_ms", "tentative_hold", "language")
+    chosen = {name: value for name in names if (value := getattr(config, name)) is not None}
+    return dataclasses.replace(settings, **chosen)
+
+
+def _wanted(config: SessionConfig) -> Wanted:
+    return Wanted(config.voice, config.language or "en", config.speed or 1.0)
