@@ -147,9 +147,7 @@ class AsrWorker:
                 waking = asyncio.create_task(self._wake.wait())
                 await asyncio.wait((stopping, waking), timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
                 waking.cancel()
-                for session in self._listeners.silent_for(self._forget_after_s):
-                    log.info("a silent session is forgotten", session=session)
-                    self._forget(session)
+                self._forget_the_silent()
         finally:
             stopping.cancel()
 
@@ -217,6 +215,13 @@ class AsrWorker:
     def _forget(self, session: SessionId) -> None:
         self._listeners.forget(session)
         self._queue.forget(session)
+        if self._drained_at is not None:
+            self._wake.set()
+
+    def _forget_the_silent(self) -> None:
+        for session in self._listeners.silent_for(self._forget_after_s):
+            log.info("a silent session is forgotten", session=session)
+            self._forget(session)
 
     # --- transcribing -----------------------------------------------------------------------------------------------
     def _on_sound(self) -> None:

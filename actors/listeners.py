@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -17,6 +18,9 @@ from protocol.ports import Bus, Subscription
 from protocol.subjects import Subject
 
 Answer = Callable[[Message], None]
+
+_DEPTH: Final = 250
+"""Frames, five seconds: late sound is as good as any here, a hole is not."""
 
 log = structlog.get_logger()
 
@@ -89,7 +93,7 @@ class Listeners:
 
         reply: Message = Accepted(session=session)
         try:
-            subscription = await self._bus.subscribe_frames(subjects.mic_frames(session), on_frame)
+            subscription = await self._bus.subscribe_frames(subjects.mic_frames(session), on_frame, depth=_DEPTH)
         except BusUnavailable as error:
             log.warning("cannot listen", session=session, error=str(error))
             reply = CommandRefused(session=session, code="bus-unavailable", reason=str(error)[:1_000])

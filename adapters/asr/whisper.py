@@ -35,6 +35,8 @@ _LATEST_FIRST_TIMESTAMP: Final = 50
 _MAX_TOKENS: Final = 448
 _TOKENS_PER_S: Final = 10
 _SPARE_TOKENS: Final = 16
+_FEWEST_FRAMES: Final = 100
+"""The alignment of a text to less than this, a second, may come out empty; the encoder heard that much silence."""
 _NO_SPEECH: Final = 0.6
 _NO_SPEECH_LOGPROB: Final = -0.5
 """Both must hold for a text to be taken for a hallucination; its figures are reported all the same."""
@@ -111,15 +113,15 @@ class WhisperRecognizer:
         tokenizer = self._tokenizer(language)
         try:
             heard = self._listen(audio, tokenizer, final=final)
-            words = self._place(heard, tokenizer, len(audio)) if final and self._words else ()
+            spoken = not _is_hallucinated(heard)
+            words = self._place(heard, tokenizer, len(audio)) if spoken and final and self._words else ()
         except (RuntimeError, ValueError) as error:
             raise RecognitionFailed(f"{self._model}: {error}") from error
-        spoken = not _is_hallucinated(heard)
         return Recognition(
             text=heard.text if spoken else "",
             avg_logprob=heard.avg_logprob,
             no_speech_prob=heard.no_speech_prob,
-            words=words if spoken else (),
+            words=words,
         )
 
     def close(self) -> None:
@@ -174,7 +176,7 @@ class WhisperRecognizer:
         )
 
     def _place(self, heard: _Heard, tokenizer: Tokenizer, samples: int) -> tuple[RecognizedWord, ...]:
-        frames = ceil(samples / _RATE * _MEL_PER_S)
+        frames = max(_FEWEST_FRAMES, ceil(samples / _RATE * _MEL_PER_S))
         found = self._whisper.find_alignment(tokenizer, [heard.tokens], heard.encoded, frames)
         words: list[RecognizedWord] = []
         for aligned in found[0] if found else ():
@@ -182,8 +184,9 @@ class WhisperRecognizer:
             if words and not any(character.isalnum() for character in text):
                 words[-1] = replace(words[-1], text=words[-1].text + text)  # a full stop takes no time of its own
                 continue
-            times = {"start_s": float(aligned["start"]), "end_s": float(aligned["end"])}
-            words.append(RecognizedWord(text=text, probability=float(aligned["probability"]), **times))
+            times = {edge: min(samples / _RATE, float(aligned[edge])) for edge in ("start", "end")}
+            probability = float(aligned["probability"])
+            words.append(RecognizedWord(text=text, start_s=times["start"], end_s=times["end"], probability=probability))
         return tuple(words)
 
 
