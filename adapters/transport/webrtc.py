@@ -129,15 +129,11 @@ def parse_offer(body: bytes, limits: WebRtcLimits) -> tuple[RTCSessionDescriptio
 
 async def _describe(connection: RTCPeerConnection, link: WebRtcLink, offer: RTCSessionDescription) -> None:
     """Take the client's description; whatever aiortc cannot make sense of is the client's fault."""
+    link.take(connection.addTransceiver("audio", direction="sendrecv"))
     try:
         await connection.setRemoteDescription(offer)
     except Exception as error:
         log.info("an offer could not be understood", error=type(error).__name__)
         raise MalformedMessage("the offer's description cannot be understood") from error
-    transceivers = connection.getTransceivers()
-    if [t.kind for t in transceivers] != ["audio"] or connection.sctp is None:
+    if [t.kind for t in connection.getTransceivers()] != ["audio"] or connection.sctp is None:
         raise MalformedMessage(_SECTIONS)
-    try:
-        link.take(transceivers[0])
-    except ValueError as error:
-        raise MalformedMessage("the offer's sound has to include Opus") from error

@@ -79,7 +79,6 @@ class WebRtcLink:
     def take(self, transceiver: RTCRtpTransceiver) -> None:
         """Use this for both directions of sound."""
         transceiver.setCodecPreferences([_OPUS])
-        transceiver.direction = "sendrecv"
         transceiver.sender.replaceTrack(self._track)
         self._tap.put_into(transceiver.receiver)
 

@@ -113,7 +113,7 @@ class _Reader:
                 self._take(message)
             except MalformedMessage as error:
                 self._refuse("sound" if message.type is WSMsgType.BINARY else "message", error)
-        if socket.close_code == WSCloseCode.OK and not self._link.is_closing:
+        if socket.close_code == WSCloseCode.OK and not self._link.ended_here:
             # A lost connection waits for its client to come back; one that says goodbye does not.
             self._conversation.command(CloseSession())
 

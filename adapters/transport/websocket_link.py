@@ -101,9 +101,14 @@ class WebSocketLink:
         self._transport.abort()
 
     @property
+    def ended_here(self) -> bool:
+        """Whether it was we who ended the connection."""
+        return self._closing is not None
+
+    @property
     def is_closing(self) -> bool:
         """Whether nothing more can be said."""
-        return self._closing is not None or self._transport.is_closing()
+        return self.ended_here or self._transport.is_closing()
 
     async def closed(self) -> None:
         """Wait for the closing handshake, if one is under way."""

@@ -1,8 +1,10 @@
 """Speech frames whose every sample is known."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from protocol.audio import SPEECH_FRAME, Flags, Frame, Kind
 from protocol.ids import Samples, TurnId, UnixMicros
@@ -36,3 +38,10 @@ def frames(count: int, *, turn: TurnId = ONE, of: int | None = None) -> list[Fra
 def level(frame: Frame, sample: int) -> int:
     """One sample of a frame."""
     return int(np.frombuffer(frame.pcm, np.int16)[sample])
+
+
+def frames_of(samples: npt.NDArray[np.int16], *, turn: TurnId = ONE) -> list[Frame]:
+    """These samples as a whole turn, filled up with silence."""
+    padded = np.concatenate([samples, np.zeros(-len(samples) % SPEECH_FRAME, np.int16)])
+    pieces = padded.reshape(-1, SPEECH_FRAME)
+    return [replace(frame, pcm=p.tobytes()) for frame, p in zip(frames(len(pieces), turn=turn), pieces, strict=True)]
