@@ -56,7 +56,8 @@ class LlmSettings(_Settings):
     temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     first_text_timeout_s: _Seconds = 10.0
-    silence_timeout_s: _Seconds = 30.0
+    silence_timeout_s: _Seconds = 10.0
+    """Between two pieces of one reply."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -167,6 +168,7 @@ class AsrWorkerSettings(_Settings):
     compute_type: Annotated[str, Field(pattern=r"^[a-z0-9_]{2,32}$")] = "default"
     threads: _Threads = 2
     language: Language = "en"
+    """Warmed up with; a model that knows several serves all of them."""
     beam_size: Annotated[int, Field(ge=1, le=10)] = 1
     max_sessions: _Count = 32
 

@@ -10,6 +10,7 @@ from actors.bootstrap.process import run_part
 from actors.settings import WorkerSettings
 from adapters.asr import models
 from adapters.asr.whisper import WhisperRecognizer
+from protocol.errors import SettingsInvalid
 from protocol.ports import Bus, WorkerRegistry
 
 
@@ -42,6 +43,18 @@ def _make(settings: WorkerSettings, bus: Bus, registry: WorkerRegistry) -> AsrWo
             beam=asr.beam_size,
         ),
         clock=time.monotonic,
-        languages=models.languages(model),
+        languages=_languages(model, asr.language),
         capacity=asr.max_sessions,
     )
+
+
+def _languages(model: str, preferred: str) -> tuple[str, ...]:
+    """What the model knows, the configured language first.
+
+    Raises:
+        SettingsInvalid: it does not know that one.
+    """
+    known = models.languages(model)
+    if preferred not in known:
+        raise SettingsInvalid(f"asr.language: the model {model} does not know {preferred!r}")
+    return (preferred, *(language for language in known if language != preferred))

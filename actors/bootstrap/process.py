@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -20,13 +21,17 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 def run_part(part: str, main: Main, *, log_level: str = "info") -> None:
     """Run `main` on uvloop until it returns; SIGINT and SIGTERM set the event that it gets.
 
-    A second signal, or 2.5 s, end the process whatever it does: a model that computes takes no hints.
+    A second signal, or 2.5 s, end the process whatever it does: a model that computes takes no hints. A regular end
+    skips the interpreter's own, too: threads of native libraries crash when it pulls the rug from under them.
 
     Raises:
         AntiphonError: what made the part end.
     """
     configure_logging(log_level, part=part)
     uvloop.run(_until_stopped(main))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _until_stopped(main: Main) -> None:

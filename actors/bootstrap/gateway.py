@@ -1,0 +1,157 @@
+"""The gateway process: page and doors, sessions, voice activity, router, replies."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from actors.bootstrap.bus import connect
+from actors.bootstrap.process import run_part
+from actors.bootstrap.ready import say_ready
+from actors.gateway import Gateway, call_later
+from actors.mailbox import Mailbox
+from actors.peer_ports import MakeSession, VadOptions
+from actors.policies.playout import PlayoutGate
+from actors.policies.turn_taking.settings import TurnTakingSettings
+from actors.router import Router
+from actors.session import Session
+from actors.sessions.mouth import ReplyTimes
+from actors.settings import GatewaySettings, LlmSettings
+from actors.vad import Detector
+from adapters.llm.echo import EchoReply
+from adapters.llm.openai import OpenAIReply
+from adapters.registry.nats_kv import NatsKvRegistry
+from adapters.transport.http import make_app
+from adapters.vad.silero import SileroModel
+from protocol.conversation import SessionConfig
+from protocol.errors import SettingsInvalid
+from protocol.ids import Millis, ModelId, SessionId
+from protocol.message import Message
+from protocol.ports import Bus, ConversationHost, ReplyGenerator
+
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+_HTTP_CLOSE_S: Final = 0.5
+_LLM_SLACK_S: Final = 5.0
+"""The session gives a reply up in its own words; the connection's time-out is there in case nobody waits any more."""
+_PAGE: Final = Path(__file__).resolve().parents[2] / "adapters" / "web"
+
+log = structlog.get_logger()
+
+
+def run(settings: GatewaySettings) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        AntiphonError: what made it end.
+    """
+    run_part("gateway", partial(_serve, settings), log_level=settings.log_level)
+
+
+async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
+    async with AsyncExitStack() as stack:
+        bus = await connect(settings.nats, name="gateway")
+        stack.push_async_callback(bus.close)
+        registry = NatsKvRegistry(bus)
+        stack.push_async_callback(registry.close)
+        router = Router(registry, default_voice=ModelId(settings.voice))
+        await router.start()
+        detector = Detector(SileroModel(), Mailbox(asyncio.get_running_loop()))
+        stack.callback(detector.stop)
+        replies = _replies(settings.llm)
+        stack.push_async_callback(replies.close)
+        gateway = Gateway(
+            bus=bus,
+            choice=router,
+            ears=detector,
+            make_session=_session_maker(settings, bus, router, replies),
+            defaults=settings.session_defaults,
+            max_sessions=settings.max_sessions,
+            linger_s=settings.linger_s,
+            vad_options=_vad_options(settings),
+        )
+        stack.push_async_callback(gateway.close)
+        await gateway.start()
+        await stack.enter_async_context(_listening(settings, gateway))
+        say_ready("gateway", _url(settings))
+        await stop.wait()
+
+
+def _replies(llm: LlmSettings) -> ReplyGenerator:
+    if not llm.base_url:
+        return EchoReply()
+    return OpenAIReply(
+        base_url=llm.base_url,
+        model=llm.model,
+        api_key=llm.api_key.get_secret_value(),
+        system_prompt=llm.system_prompt,
+        temperature=llm.temperature,
+        max_tokens=llm.max_tokens,
+        silence_timeout_s=max(llm.first_text_timeout_s, llm.silence_timeout_s) + _LLM_SLACK_S,
+    )
+
+
+def _vad_options(settings: GatewaySettings) -> VadOptions:
+    vad = settings.vad
+    return VadOptions(threshold=vad.threshold, start_windows=vad.start_windows, stop_ms=Millis(vad.stop_ms))
+
+
+def _session_maker(settings: GatewaySettings, bus: Bus, router: Router, replies: ReplyGenerator) -> MakeSession:
+    turn_taking = TurnTakingSettings(
+        wordless_limit_ms=Millis(settings.wordless_limit_ms), prepare=settings.prepare, apology=settings.apology
+    )
+    times = ReplyTimes(first_text_s=settings.llm.first_text_timeout_s, next_text_s=settings.llm.silence_timeout_s)
+
+    def make(
+        *, session: SessionId, config: SessionConfig, gate: PlayoutGate, emit: Callable[[Message], None]
+    ) -> Session:
+        return Session(
+            session=session,
+            config=config,
+            bus=bus,
+            gate=gate,
+            router=router,
+            replies=replies,
+            clock=time.monotonic,
+            emit=emit,
+            call_later=call_later,
+            settings=turn_taking,
+            reply_times=times,
+            silence_s=settings.vad.stop_ms / 1000,
+        )
+
+    return make
+
+
+@asynccontextmanager
+async def _listening(settings: GatewaySettings, host: ConversationHost) -> AsyncIterator[None]:
+    """The HTTP server, until the context is left."""
+    key = None if settings.api_key is None else settings.api_key.get_secret_value()
+    if not key and settings.host not in _LOOPBACK:
+        log.warning("everybody who reaches this port may talk: set ANTIPHON_API_KEY", host=settings.host)
+    app = make_app(host, api_key=key or None, page_dir=_PAGE, ice_servers=settings.stun_servers)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_HTTP_CLOSE_S, handle_signals=False)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, reuse_address=True).start()
+    except OSError as error:
+        await runner.cleanup()
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise SettingsInvalid(
+            f"port: cannot listen on {settings.host}:{settings.port}: {reason}; choose another with --port"
+        ) from error
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _url(settings: GatewaySettings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}/"
