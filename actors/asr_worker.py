@@ -1,31 +1,27 @@
-"""An ASR worker: keeps each session's sound, queues what sessions ask, answers on their subjects.
+"""An ASR worker: listens to sessions, answers what they ask on their subjects, says what it is.
 
-Everything here is on the loop; the model computes on the thread of its `AsrActor`, one request at a time, so that
-which one is next is decided at the last moment.
+Everything here is on the loop; the model computes on the thread of its `AsrActor`.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from statistics import median
 from time import time_ns
 from typing import Any, Final
 
 import pykka
 import structlog
 
-from actors.asr import AsrActor, Ready, Transcribed, Transcribing
+from actors.asr import AsrActor, Ready, Transcribing
+from actors.dispatcher import Dispatcher
 from actors.listeners import Listeners
 from actors.mailbox import Mailbox
-from actors.policies.listening import TranscriptionQueue, served
-from actors.transcripts import failure, transcript
 from protocol import subjects
 from protocol.audio import MIC_RATE
 from protocol.conversation import Accepted, CommandRefused
 from protocol.errors import ModelUnavailable
-from protocol.hearing import EndListening, StartListening, Transcribe
-from protocol.ids import Millis, Samples, SessionId, UnixMicros, WorkerName
+from protocol.hearing import AsrEvent, EndListening, StartListening, Transcribe
+from protocol.ids import SessionId, UnixMicros, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus, Respond, SpeechRecognizer, Subscription, WorkerRegistry
 from protocol.subjects import Subject
@@ -35,7 +31,6 @@ from protocol.workers import (
     Drain,
     GetCapabilities,
     ListModels,
-    Load,
     WorkerDescribed,
     WorkerRefused,
 )
@@ -43,7 +38,6 @@ from protocol.workers import (
 _TICK_S: Final = 2.0
 _DRAIN_S: Final = 10.0
 _STOP_S: Final = 2.0
-_REMEMBERED: Final = 50
 
 log = structlog.get_logger()
 
@@ -71,15 +65,12 @@ class AsrWorker:
         self._load = load
         self._clock = clock
         self._forget_after_s = forget_after_s
-        self._queue = TranscriptionQueue()
-        self._listeners = Listeners(bus, clock=clock, on_sound=self._on_sound)
+        self._listeners = Listeners(bus, clock=clock)
+        self._dispatcher = Dispatcher(self._listeners, transcribe=self._transcribe, publish=self._publish, clock=clock)
+        self._listeners.on_sound = self._dispatcher.on_sound
         self._actor: pykka.ActorRef[AsrActor] | None = None
-        self._busy = False
-        self._timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._drained_at: float | None = None
-        self._spent: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
-        """Milliseconds of computing, and of sound, of the latest transcriptions."""
         self._announcement = Announcement(
             name=name,
             kind="asr",
@@ -122,7 +113,11 @@ class AsrWorker:
 
         language = self._announcement.capabilities.languages[0]
         self._actor = AsrActor.start(
-            self._load, Mailbox(loop), on_ready=on_ready, on_transcribed=self._on_transcribed, language=language
+            self._load,
+            Mailbox(loop),
+            on_ready=on_ready,
+            on_transcribed=self._dispatcher.on_transcribed,
+            language=language,
         )
         outcome = await ready
         if isinstance(outcome, ModelUnavailable):
@@ -130,7 +125,7 @@ class AsrWorker:
         return outcome
 
     def _now_ready(self, outcome: Ready) -> None:
-        self._spent.append((outcome.warm_up_ms, outcome.warm_up_sound_ms))
+        self._dispatcher.warmed_up(outcome)
         models = (outcome.model,)
         self._announcement = replace(self._announcement, models=models, resident_models=models, state="ready")
         log.info("asr worker ready", worker=self._name, model=outcome.model, load_ms=round(outcome.load_ms))
@@ -152,8 +147,7 @@ class AsrWorker:
             stopping.cancel()
 
     async def _stop_actor(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._dispatcher.stop()
         if self._actor is None:
             return
         try:
@@ -161,19 +155,17 @@ class AsrWorker:
         except pykka.Timeout:
             log.warning("a transcription is still under way; its thread ends with the process", worker=self._name)
 
+    def _transcribe(self, order: Transcribing) -> None:
+        if self._actor is not None:
+            self._actor.tell(order)
+
     def _describe(self) -> Announcement:
-        computing = [ms for ms, _ in self._spent]
-        load = Load(
-            rtf=round(sum(computing) / max(1.0, sum(sound for _, sound in self._spent)), 3),
-            queue_depth=len(self._queue) + self._busy,
-            p50_first_audio_ms=round(median(computing), 1),
-        )
-        return replace(self._announcement, metrics=load, sessions=len(self._listeners))
+        return replace(self._announcement, metrics=self._dispatcher.measured(), sessions=len(self._listeners))
 
     def _is_drained(self) -> bool:
         if self._drained_at is None:
             return False
-        return self._clock() >= self._drained_at or not (self._listeners or self._busy or self._queue)
+        return self._clock() >= self._drained_at or not (self._listeners or self._dispatcher.depth)
 
     # --- what sessions ask ------------------------------------------------------------------------------------------
     def _on_command(self, _subject: Subject, message: Any, respond: Respond | None) -> None:
@@ -182,7 +174,7 @@ class AsrWorker:
             case StartListening(session=session):
                 self._start(session, answer)
             case Transcribe():
-                self._ask(message)
+                self._dispatcher.ask(message)
             case EndListening(session=session):
                 self._forget(session)
                 answer(Accepted(session=session))
@@ -203,18 +195,9 @@ class AsrWorker:
             return CommandRefused(session=session, code="too-many-sessions", reason=reason)
         return None
 
-    def _ask(self, request: Transcribe) -> None:
-        if request.session not in self._listeners:
-            self._publish(request.session, failure(request, "no-audio", "not listening to this session: start first"))
-            return
-        overtaken = self._queue.add(request, self._now())
-        if overtaken is not None:
-            self._publish(request.session, failure(overtaken, "stale", "a newer request has taken its place"))
-        self._serve_next()
-
     def _forget(self, session: SessionId) -> None:
         self._listeners.forget(session)
-        self._queue.forget(session)
+        self._dispatcher.forget(session)
         if self._drained_at is not None:
             self._wake.set()
 
@@ -223,48 +206,7 @@ class AsrWorker:
             log.info("a silent session is forgotten", session=session)
             self._forget(session)
 
-    # --- transcribing -----------------------------------------------------------------------------------------------
-    def _on_sound(self) -> None:
-        if self._queue and not self._busy:
-            self._serve_next()
-
-    def _serve_next(self) -> None:
-        """Give the thread the next request that is ready, if it is free; else look again when one will be."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        while not self._busy and self._actor is not None:
-            request = self._queue.next(self._held, self._now())
-            if request is None:
-                self._look_again()
-                return
-            first, pcm = self._listeners.ring(request.session).read(request.first, request.end)
-            if pcm:
-                self._busy = True
-                self._actor.tell(Transcribing(served(request, first, pcm), pcm))
-            else:
-                self._publish(request.session, failure(request, "no-audio", "nothing of this range is held"))
-
-    def _look_again(self) -> None:
-        deadline = self._queue.deadline()
-        if deadline is not None:
-            wait_s = max(1, deadline - self._now()) / 1000
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._serve_next)
-
-    def _on_transcribed(self, done: Transcribed) -> None:
-        self._busy = False
-        self._spent.append((done.compute_ms, (done.request.end - done.request.first) * 1000 / MIC_RATE))
-        if done.request.session in self._listeners:
-            self._publish(done.request.session, transcript(done))
-        self._serve_next()
-
-    def _held(self, session: SessionId) -> Samples:
-        return self._listeners.ring(session).end
-
-    def _now(self) -> Millis:
-        return Millis(int(self._clock() * 1000))
-
-    def _publish(self, session: SessionId, event: Message) -> None:
+    def _publish(self, session: SessionId, event: AsrEvent) -> None:
         self._bus.publish(subjects.asr_event(session, self._name), event)
 
     # --- what operators ask -----------------------------------------------------------------------------------------

@@ -38,10 +38,11 @@ class _Listener:
 class Listeners:
     """Subscribes to the microphones of the sessions it is told, and keeps what comes. On the loop."""
 
-    def __init__(self, bus: Bus, *, clock: Callable[[], float], on_sound: Callable[[], None]) -> None:
+    def __init__(self, bus: Bus, *, clock: Callable[[], float]) -> None:
         self._bus = bus
         self._clock = clock
-        self._on_sound = on_sound
+        self.on_sound: Callable[[], None] = lambda: None
+        """Called after each frame."""
         self._listeners: dict[SessionId, _Listener] = {}
 
     def __len__(self) -> int:
@@ -89,7 +90,7 @@ class Listeners:
         def on_frame(_subject: Subject, frame: Frame) -> None:
             listener.seen = self._clock()
             listener.ring.write(frame.position, frame.pcm)
-            self._on_sound()
+            self.on_sound()
 
         reply: Message = Accepted(session=session)
         try:
