@@ -50,13 +50,15 @@ class _Phase:
         self._timer = None
         now = self._now()
         for token, on_tick in list(self._members.items()):
+            if token not in self._members:
+                continue  # has left since this tick began
             try:
                 on_tick(now)
             except Exception:
                 # One connection's fault must not silence the others.
                 log.exception("a connection failed at its tick and gets no more")
                 self._members.pop(token, None)
-        if self._members:
+        if self._members and self._timer is None:
             self._wait()
 
 
