@@ -29,7 +29,10 @@ QUESTIONS: Final = (
     "How many people live in this town?",
     "Is there a good place to eat near here?",
 )
-HALVES: Final = (("Can you tell me", "where the old bridge is?"), ("I would like to know", "how late it is."))
+HALVES: Final = (
+    ("Can you tell me", "how many people live in this town?"),
+    ("I would like to know", "what time the train leaves."),
+)
 PAUSES_S: Final = (0.3, 0.4, 0.5)
 
 

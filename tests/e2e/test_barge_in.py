@@ -45,7 +45,7 @@ async def test_the_history_is_cut_to_what_was_heard(system: System) -> None:
         since = await _speaking(client, LONG_REPLY)
         client.microphone.say(spoken(WORDS))
         settled = await client.event(Heard, lambda m: m.turn == 1, since=since)
-        text = "".join(m.text for m in client.events(Reply) if m.turn == 1)
+        text = " ".join(m.text.strip() for m in client.events(Reply) if m.turn == 1)
         assert settled.interrupted
         assert settled.heard
         assert settled.unheard

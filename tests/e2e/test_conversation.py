@@ -28,13 +28,14 @@ async def test_a_spoken_question_is_answered_in_speech(system: System, note: Cal
         frames = await client.whole_turn(turn)
         await client.event(StateChanged, lambda m: m.state == "LISTENING" and len(client.events(StateChanged)) > 2)
 
-        reply = "".join(m.text for m in client.events(Reply))
+        reply = " ".join(m.text.strip() for m in client.events(Reply))
         assert set(words_of(QUESTION)) <= set(words_of(reply)), "the echo says what was said"
         assert words_in(samples_of(frames)) == words_of(reply), "what is heard is what is written"
         assert _is_whole(frames)
         assert {r.frame.turn for r in client.received} == {turn}
         settled = await client.event(Heard)
-        assert (settled.turn, settled.heard, settled.unheard, settled.interrupted) == (turn, reply, "", False)
+        assert (settled.turn, words_of(settled.heard), settled.unheard) == (turn, words_of(reply), "")
+        assert not settled.interrupted
 
         asked = client.microphone.left_at(first + len(spoken(QUESTION)) - 1)
         begins = next(r.at for r in frames if first_audible(samples_of([r]), SPEECH_RATE) is not None)
@@ -52,20 +53,20 @@ async def test_the_states_follow_each_other_in_order(system: System) -> None:
 
 
 async def test_a_pause_in_a_question_is_not_its_end(system: System) -> None:
-    question = joined(spoken("Can you tell me"), silence(0.4), spoken("where the old bridge is?"))
+    question = joined(spoken("Can you tell me"), silence(0.4), spoken("how many people live in this town?"))
     async with await WebSocketClient.open(system.url) as client:
         first = client.microphone.say(question)
         await client.event(Heard, timeout_s=20)
         over = client.microphone.left_at(first + len(question) - 1)
         assert min(r.at for r in client.received) > over, "the answer began before the question was over"
         said = " ".join(m.text for m in client.events(Transcript) if m.final)
-        assert {"tell", "me", "where", "bridge"} <= set(words_of(said))
+        assert {"tell", "me", "many", "people", "town"} <= set(words_of(said))
         turns = {r.frame.turn for r in client.received}
         assert len(turns) == 1, "one question, one answer"
 
 
 async def test_text_is_spoken_as_given_and_in_one_piece(system: System) -> None:
-    text = "Good morning. The boats are back, and the market opens at nine."
+    text = "Good morning. The boats are back, and the market opens soon."
     async with await WebSocketClient.open(system.url) as client:
         await client.say(text)
         frames = await client.whole_turn(1)
@@ -94,7 +95,7 @@ async def test_three_people_are_answered_at_once_and_apart(system: System) -> No
         for client, question in zip(clients, questions, strict=True):
             heard = await client.event(Heard, timeout_s=30)
             assert set(words_of(question)) <= set(words_of(heard.heard))
-            assert _is_whole(client.frames_of(heard.turn))
+            assert _is_whole(await client.whole_turn(heard.turn))
     finally:
         for client in clients:
             await client.close()
