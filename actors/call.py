@@ -85,14 +85,14 @@ class Call:
         """
         sending = asyncio.create_task(self._send(), name="call-send")
         try:
-            while self._connection is not None:
+            while self._connection is not None and not self._over:
                 await self._receive(self._connection)
-                self._connection = None if self._over else await self._come_back()
+                if not self._over:
+                    self._connection = await self._come_back()
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            if self._connection is not None:
-                await self._connection.close()
+            await self.hang_up()
 
     def hear(self, pcm: bytes) -> None:
         """The next 20 ms of the microphone (640 bytes)."""
@@ -105,11 +105,12 @@ class Call:
         self._something_to_send.set()
 
     async def hang_up(self) -> None:
-        """End the session; `run` returns soon after."""
+        """End the session; `run` returns soon after. Harmless when repeated."""
         self._over = True
-        if self._connection is not None:
-            await self._connection.tell(CloseSession())
-            await self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.tell(CloseSession())
+            await connection.close()
 
     async def _receive(self, connection: GatewayConnection) -> None:
         """Until the connection ends."""

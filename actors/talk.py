@@ -78,13 +78,8 @@ class Talk:
         match message:
             case Accepted():
                 return
-            case Hold(turn=turn):
-                self._earpiece.hold(turn)
-                self._report()
-            case Release(turn=turn):
-                self._earpiece.release(turn)
-            case Flush(turn=turn):
-                self._earpiece.flush(turn)
+            case Hold() | Release() | Flush():
+                self._earpiece.obey(message)
                 self._report()
             case StateChanged(state=state):
                 self._state = state
@@ -106,15 +101,17 @@ class Talk:
 
 
 async def talk_in_real_time(
-    talk: Talk, user: Iterator[bytes], play: Play, *, quiet_s: float = QUIET_S, wait_s: float | None = None
+    talk: Talk, user: Iterator[bytes], play: Play, *, quiet_s: float | None = None, wait_s: float | None = None
 ) -> None:
     """Say what `user` gives, 20 ms each 20 ms, and give `play` what comes back at the same pace.
 
-    Ends when the user's sound has ended and nothing has happened for `quiet_s`, or `wait_s` after its end; earlier when
-    the session is closed. Raises what `Call.run` raises.
+    Ends when the user's sound has ended and nothing has happened for `quiet_s` (`QUIET_S` if None), or `wait_s` after
+    its end; earlier when the session is closed. Raises what `Call.run` raises.
     """
     running = asyncio.create_task(talk.call.run(), name="call")
-    speaking = asyncio.create_task(_speak(talk, user, play, quiet_s, wait_s), name="talk")
+    speaking = asyncio.create_task(
+        _speak(talk, user, play, QUIET_S if quiet_s is None else quiet_s, wait_s), name="talk"
+    )
     try:
         await asyncio.wait([running, speaking], return_when=asyncio.FIRST_COMPLETED)
         if speaking.done():

@@ -10,6 +10,7 @@ from typing import Final
 
 from actors.policies.fades import fade_in, fade_out, fade_out_from_level
 from protocol.audio import Flags, Frame
+from protocol.conversation import Flush, Hold, Release
 from protocol.ids import Samples, TurnId
 
 LEAD_FRAMES: Final = 2
@@ -77,6 +78,16 @@ class Earpiece:
         self._turn, self._played, self._taken = turn, Samples(0), Samples(0)
         self._queue.clear()
         self._held = self._flowing = self._fade_in_due = False
+
+    def obey(self, command: Hold | Release | Flush) -> None:
+        """What the gateway's gate does, too."""
+        match command:
+            case Hold(turn=turn):
+                self.hold(turn)
+            case Release(turn=turn):
+                self.release(turn)
+            case Flush(turn=turn):
+                self.flush(turn)
 
     def hold(self, turn: TurnId) -> None:
         """Fall silent and keep what is here."""

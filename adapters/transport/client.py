@@ -20,6 +20,7 @@ _GREET_S: Final = 20.0
 _CLOSE_S: Final = 1.0
 _HEARTBEAT_S: Final = 5.0
 _UNAUTHORIZED: Final = {401, 403}
+_SERVER_ERROR: Final = 500
 
 
 class WebSocketConnection:
@@ -62,10 +63,14 @@ class WebSocketConnection:
             await http.close()
             if error.status in _UNAUTHORIZED:
                 raise Refused("unauthorized", f"{url} asks for an API key: --key or ANTIPHON_KEY") from error
+            if error.status >= _SERVER_ERROR:
+                raise GatewayUnavailable(f"{url} cannot serve anybody now (HTTP {error.status})") from error
             raise GatewayUnavailable(f"{url} is no Antiphon gateway (HTTP {error.status} for /ws)") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             await http.close()
-            raise GatewayUnavailable(f"no gateway answers at {url} ({_reason(error)})") from error
+            raise GatewayUnavailable(
+                f"no gateway answers at {url} ({_reason(error)}); start one with `antiphon up`"
+            ) from error
         except BaseException:
             await http.close()
             raise

@@ -78,6 +78,11 @@ class Loudspeaker:
         """The next 960 samples at 48 kHz, mono s16le, or None for silence. From any thread."""
         self._queue.append(pcm or _SILENCE)
 
+    @property
+    def latency_s(self) -> float:
+        """From `write` to the air, about."""
+        return float(self._stream.latency) + _LEAD * SPEECH_FRAME / SPEECH_RATE
+
     def close(self) -> None:
         """Give the device back, at once."""
         self._stream.close()

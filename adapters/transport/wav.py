@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import soundfile
 import soxr
 
-from protocol.audio import MIC_FRAME, MIC_RATE, SPEECH_RATE
+from protocol.audio import MIC_FRAME, MIC_RATE, SPEECH_FRAME, SPEECH_RATE
 from protocol.errors import SoundUnavailable
 from protocol.ports import Pcm
 
@@ -75,8 +74,9 @@ class SoundRecording:
         """
         self._path = path
         self._due = 0
+        """Samples of silence that are written when sound follows."""
         self.samples = 0
-        """Its length so far, with the silence that is due."""
+        """Its length so far, without the silence that is due."""
         try:
             self._file: Any = soundfile.SoundFile(
                 path, "w", samplerate=SPEECH_RATE, channels=1, format="WAV", subtype="PCM_16"
@@ -86,21 +86,20 @@ class SoundRecording:
                 f"{path} cannot be written: is there such a folder, and may you write there?"
             ) from error
 
-    def write(self, pcm: bytes) -> None:
-        """Mono s16le at 48 kHz."""
+    def play(self, pcm: bytes | None) -> None:
+        """The next sound (mono s16le at 48 kHz), or None for 20 ms of silence."""
+        if pcm is None:
+            self._due += SPEECH_FRAME
+            return
         self._write(bytes(2 * self._due) + pcm)
         self._due = 0
-        self.samples += len(pcm) // 2
 
-    def silence(self, samples: int) -> None:
-        """Nothing sounds for so long."""
-        self._due += samples
-        self.samples += samples
+    def fill_up(self, samples: int) -> None:
+        """Make it so long with silence, if it is shorter."""
+        self._write(bytes(2 * max(0, samples - self.samples)))
 
-    def close(self, *, at_least: int = 0) -> None:
-        """Finish the file; it gets at least so many samples."""
-        written = self.samples - self._due
-        self._write(bytes(2 * max(0, at_least - written)))
+    def close(self) -> None:
+        """Finish the file; silence that is due is left out."""
         self._file.close()
 
     def _write(self, pcm: bytes) -> None:
@@ -108,15 +107,7 @@ class SoundRecording:
             self._file.buffer_write(pcm, dtype="int16")
         except (soundfile.LibsndfileError, OSError) as error:
             raise SoundUnavailable(f"{self._path} cannot be written any more: is the disk full?") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._file.closed:
-            self.close()
+        self.samples += len(pcm) // 2
 
 
 def _as_s16le(samples: Pcm) -> bytes:
