@@ -1,7 +1,10 @@
 import asyncio
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from adapters.transport.ticker import PHASES, Ticker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 async def collect(ticker: Ticker, count: int) -> list[int]:
