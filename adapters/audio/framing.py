@@ -29,3 +29,8 @@ class Framer:
         """The last frame, filled up with silence; all silence when nothing was pushed."""
         last, self._held = self._held.ljust(_BYTES, b"\0"), b""
         return last
+
+
+def as_pcm(frames: bytes) -> Pcm:
+    """Frames as floats again."""
+    return np.frombuffer(frames, "<i2").astype(np.float32) / np.float32(_FULL_SCALE)

@@ -9,8 +9,10 @@ from adapters.audio.loudness import PhraseMeter, lufs, power
 from protocol.ports import Pcm
 
 TARGET_LUFS: Final = -16.0
-_PRIOR_S: Final = 0.25
+_PRIOR_S: Final = 0.06
 """How many seconds of voice the model's usual level counts for, against what was heard of the phrase."""
+_MEMORY_S: Final = 0.5
+"""How soon a phrase's loud or soft beginning is forgotten."""
 _MOST_DB: Final = 8.0
 """A phrase is moved from the model's usual gain by this much at most."""
 _RAMP_S: Final = 0.03
@@ -18,10 +20,10 @@ _RAMP_S: Final = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A model's usual level, as `PhraseMeter` sees it, and what pyloudnorm says beyond that (a constant, in LU)."""
+    """A model's usual level, as `PhraseMeter` sees it, and the gain that then brings pyloudnorm to the target."""
 
     level_lufs: float
-    offset_lu: float
+    gain_db: float
 
 
 class Leveller:
@@ -50,8 +52,7 @@ class Leveller:
         return pcm * gains
 
     def _wanted(self) -> float:
-        heard, seconds = self._meter.voiced()
+        heard, seconds = self._meter.voiced(memory_s=_MEMORY_S)
         guess = (heard * seconds + self._usual * _PRIOR_S) / (seconds + _PRIOR_S)
         away = lufs(guess) - lufs(self._usual)
-        usual_db = TARGET_LUFS - self._calibration.level_lufs - self._calibration.offset_lu
-        return float(10.0 ** ((usual_db - min(max(away, -_MOST_DB), _MOST_DB)) / 20.0))
+        return float(10.0 ** ((self._calibration.gain_db - min(max(away, -_MOST_DB), _MOST_DB)) / 20.0))

@@ -58,12 +58,16 @@ class PhraseMeter:
         self._rest = signal[blocks * self._block :]
         self._blocks = np.concatenate((self._blocks, squares.mean(axis=1) if blocks else np.zeros(0)))
 
-    def voiced(self) -> tuple[float, float]:
-        """Mean square of the voiced blocks so far, and their length in seconds."""
+    def voiced(self, *, memory_s: float = float("inf")) -> tuple[float, float]:
+        """Mean square of the voiced blocks so far, and their length in seconds.
+
+        With a `memory_s`, a block counts 1/e for each such time that has passed since it.
+        """
         if not self._blocks.size or float(self._blocks.max()) <= 0.0:
             return 0.0, 0.0
-        loud = self._blocks[self._blocks > self._blocks.max() * 10**-1.5]
-        return float(loud.mean()), loud.size * _BLOCK_S
+        age_s = _BLOCK_S * np.arange(self._blocks.size)[::-1]
+        weights = np.exp(-age_s / memory_s) * (self._blocks > self._blocks.max() * 10**-1.5)
+        return float(np.average(self._blocks, weights=weights)), float(weights.sum()) * _BLOCK_S
 
 
 def lufs(mean_square: float) -> float:

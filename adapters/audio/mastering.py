@@ -5,14 +5,17 @@ from typing import Final
 
 import numpy as np
 
-from adapters.audio.framing import Framer
-from adapters.audio.levelling import Calibration, Leveller
+from adapters.audio.framing import Framer, as_pcm
+from adapters.audio.levelling import TARGET_LUFS, Calibration, Leveller
 from adapters.audio.limiter import limited
 from adapters.audio.loudness import PhraseMeter, integrated_lufs, lufs
 from adapters.audio.resample import Resampler
+from protocol.audio import SPEECH_RATE
 from protocol.errors import SynthesisFailed
 from protocol.ports import Pcm, SpeechShaper, Synthesizer
 
+_PASSES: Final = 2
+"""The limiter takes a little of the loudest phrases, so the gain is corrected by what was reached."""
 _TEXTS: Final = (
     "Please hold on for a moment while I look that up for you.",
     "It was a dark night, and the rain fell in torrents.",
@@ -44,22 +47,30 @@ class MasteredTurn:
 def calibrate(synthesizer: Synthesizer, *, language: str = "en") -> Callable[[], SpeechShaper]:
     """Let the model speak two sentences (which also warms it up) and measure its usual level; see `Calibrate`."""
     rate = synthesizer.sample_rate
-    measured = [_measure(_spoken(synthesizer, text, language), rate) for text in _TEXTS]
-    level = float(np.mean([level for level, _ in measured]))
-    calibration = Calibration(level, float(np.mean([whole - level for level, whole in measured])))
+    spoken = [_spoken(synthesizer, text, language) for text in _TEXTS]
+    level = float(np.mean([_level(np.concatenate(chunks), rate) for chunks in spoken]))
+    calibration = Calibration(level, TARGET_LUFS - level)
+    for _ in range(_PASSES):
+        reached = float(np.mean([_mastered_lufs(chunks, rate, calibration) for chunks in spoken]))
+        calibration = Calibration(level, calibration.gain_db + TARGET_LUFS - reached)
     return lambda: MasteredTurn(rate, calibration)
 
 
-def _spoken(synthesizer: Synthesizer, text: str, language: str) -> Pcm:
+def _spoken(synthesizer: Synthesizer, text: str, language: str) -> list[Pcm]:
     chunks = [chunk.pcm for chunk in synthesizer.synthesize(text, language=language, speed=1.0)]
-    sound = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
-    if not np.any(sound):
+    if not any(np.any(chunk) for chunk in chunks):
         raise SynthesisFailed(f"{synthesizer.model} gave no sound for a plain sentence")
-    return sound
+    return chunks
 
 
-def _measure(sound: Pcm, rate: int) -> tuple[float, float]:
-    """Its level as the meter sees it, and its integrated loudness."""
+def _level(sound: Pcm, rate: int) -> float:
     meter = PhraseMeter(rate)
     meter.feed(sound)
-    return lufs(meter.voiced()[0]), integrated_lufs(sound, rate)
+    return lufs(meter.voiced()[0])
+
+
+def _mastered_lufs(chunks: list[Pcm], rate: int, calibration: Calibration) -> float:
+    """The loudness that the phrase leaves with: pyloudnorm measures the frames themselves."""
+    turn = MasteredTurn(rate, calibration)
+    frames = [frame for chunk in chunks for frame in turn.shape(chunk)]
+    return integrated_lufs(as_pcm(b"".join([*frames, *turn.finish()])), SPEECH_RATE)

@@ -1,6 +1,5 @@
 """The voice hibari: 24 kHz, Apache-2.0, a hundred times faster than speech on one core."""
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from adapters.tts.hibari_net import DURATION_HOP, Durations, HibariNet
 from adapters.tts.hibari_sound import windows
 from adapters.tts.hibari_text import Utterance, utterances
 from adapters.tts.phrase import Sentence, phrase_chunks
-from adapters.tts.text import speakable
+from adapters.tts.text import seed_of, speakable
 from adapters.tts.words import Spoken, key_of
 from protocol.errors import ModelUnavailable, SynthesisFailed
 from protocol.ids import ModelId
@@ -50,7 +49,7 @@ class HibariSynthesizer:
     def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
         """Speak one phrase; see `Synthesizer`. `language` is not looked at: the model speaks English only."""
         del language
-        rng = np.random.default_rng(zlib.crc32(text.encode()))
+        rng = np.random.default_rng(seed_of(text))
         try:
             spoken = utterances(self._g2p, speakable(text))
             yield from phrase_chunks(text, (self._sentence(u, speed, rng) for u in spoken), rate=_RATE)

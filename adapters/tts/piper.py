@@ -1,7 +1,6 @@
 """Piper voices (VITS): the decoder runs in windows, so that the first sound does not wait for the sentence's last."""
 
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from adapters.tts.inference import open_session
 from adapters.tts.phrase import Sentence, phrase_chunks
 from adapters.tts.piper_graph import split_graphs
 from adapters.tts.piper_words import place_phonemes
-from adapters.tts.text import speakable
+from adapters.tts.text import seed_of, speakable
 from adapters.tts.words import Spoken
 from protocol.errors import ModelUnavailable, SynthesisFailed
 from protocol.ids import ModelId
@@ -24,6 +23,8 @@ from protocol.ports import Pcm, PcmChunk, WordSpan
 
 _SCHEDULE: Final = (24, 48, 96, 128)
 """Frames of 256 samples per window; the last one repeats."""
+_AT_ONCE: Final = 72
+"""Frames (0.8 s) of a sentence so short that it is decoded whole: its loudness is then known from the start."""
 _MARGIN: Final = 24
 """Frames on either side that a window is decoded with: the whole sentence's sound to 0.0024 %."""
 _LONGEST: Final = 400
@@ -65,7 +66,7 @@ class PiperSynthesizer:
     def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
         """Speak one phrase; see `Synthesizer`. `language` is not looked at: a voice speaks its own only."""
         del language
-        rng = np.random.default_rng(zlib.crc32(text.encode()))
+        rng = np.random.default_rng(seed_of(text))
         try:
             sentences = (self._sentence(p, speed, rng) for p in self._sentences(text))
             yield from phrase_chunks(text, sentences, rate=self.sample_rate, place=self._place)
@@ -104,7 +105,8 @@ class PiperSynthesizer:
         frames, hop = latents.shape[2], self._graphs.hop
         begin = turn = 0
         while begin < frames:
-            end = min(begin + _SCHEDULE[min(turn, len(_SCHEDULE) - 1)], frames)
+            window = frames if frames <= _AT_ONCE else _SCHEDULE[min(turn, len(_SCHEDULE) - 1)]
+            end = min(begin + window, frames)
             low, high = max(0, begin - _MARGIN), min(frames, end + _MARGIN)
             feed = {latents_name: latents[:, :, low:high], mask_name: mask[:, :, low:high]}
             sound = self._decoder.run(None, feed)[0].reshape(-1)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+import zlib
 from typing import Final
 
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
@@ -28,6 +29,11 @@ def speakable(text: str) -> str:
     words = [word[i : i + _LONGEST_WORD] for word in kept.split() for i in range(0, len(word), _LONGEST_WORD)]
     spoken = " ".join(words)
     return spoken if any(c.isalnum() or c in "$€£%&@#+=" for c in spoken) else ""
+
+
+def seed_of(text: str) -> int:
+    """Of the noise in a phrase's sound: the same text gives the same samples."""
+    return zlib.crc32(text.encode(errors="surrogatepass"))
 
 
 def pause_after_s(text: str) -> float:
