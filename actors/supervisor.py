@@ -20,7 +20,7 @@ class Part(Protocol):
 
     @property
     def is_essential(self) -> bool:
-        """Whether nothing makes sense when it cannot even be started once."""
+        """Whether the others are of no use without it. The rest is started after all such parts serve."""
 
     async def start(self) -> str:
         """Run it and return once it serves, with a few words on where.
@@ -57,7 +57,8 @@ class Supervisor:
     """Everything runs on the loop.
 
     Args:
-        layers: of parts; all are started side by side, and ended from the last layer to the first.
+        layers: of parts; they are ended from the last layer to the first. The essential ones are started side by
+            side, then the others, which would only take the processor from them.
         audience: told what happens.
         clock: monotonic seconds.
     """
@@ -69,32 +70,38 @@ class Supervisor:
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def run(self, stop: asyncio.Event, *, when_all_ready: Callable[[], None]) -> None:
-        """Until `stop` is set; all parts have ended when this returns.
+    async def run(self, stop: asyncio.Event, *, when_usable: Callable[[], None]) -> None:
+        """Until `stop` is set; all parts have ended when this returns. `when_usable`: all essential ones serve.
 
         Raises:
             AntiphonError: an essential part could not be started the first time.
         """
         self._tasks = [asyncio.create_task(self._keep(kept), name=kept.part.name) for kept in self._kept]
         stopping = asyncio.create_task(stop.wait())
-        ready = asyncio.create_task(self._all_ready(when_all_ready))
+        usable = asyncio.create_task(self._usable(when_usable))
         try:
             done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()  # keeping a part only ends by its error
         finally:
-            for task in (stopping, ready, *self._tasks):
+            for task in (stopping, usable, *self._tasks):
                 task.cancel()
-            await asyncio.gather(stopping, ready, *self._tasks, return_exceptions=True)
+            await asyncio.gather(stopping, usable, *self._tasks, return_exceptions=True)
             for layer in reversed(self._layers):
                 await asyncio.gather(*(part.stop() for part in layer))
 
-    async def _all_ready(self, when_all_ready: Callable[[], None]) -> None:
+    async def _usable(self, when_usable: Callable[[], None]) -> None:
+        await self._essential_ones()
+        when_usable()
+
+    async def _essential_ones(self) -> None:
         for kept in self._kept:
-            await kept.is_up.wait()
-        when_all_ready()
+            if kept.part.is_essential:
+                await kept.is_up.wait()
 
     async def _keep(self, kept: _Kept) -> None:
+        if not kept.part.is_essential:
+            await self._essential_ones()
         while True:
             reason = await self._run_once(kept)
             pause_s = kept.policy.ended(self._clock())

@@ -31,12 +31,12 @@ class Narrator:
         """It is started again after the pause."""
         self._line("yellow", "!", part, f"{reason}; starting it again in {pause_s:.1f} s", "")
 
-    def all_ready(self, page: str, data_dir: Path) -> None:
+    def usable(self, page: str, data_dir: Path) -> None:
         """The system can be talked with."""
         self._console.print()
         self._console.print(Text.assemble("  Talk with it at ", (page, "bold")))
         took = self._clock() - self._began
-        self._console.print(Text(f"  Everything runs after {took:.1f} s. Logs: {data_dir / 'logs'}. Ctrl-C ends it."))
+        self._console.print(Text(f"  Ready after {took:.1f} s. Logs: {data_dir / 'logs'}. Ctrl-C ends it."))
         self._console.print()
 
     def ended(self) -> None:

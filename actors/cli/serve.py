@@ -36,7 +36,7 @@ def gateway(
 
     Example: antiphon serve gateway --nats nats://10.0.0.5:4222 --host 0.0.0.0
     """
-    _limit_threads(1)
+    _prepare_imports()
     from actors.settings import GatewaySettings  # noqa: PLC0415  # `antiphon --help` waits for none of this
 
     flags = {
@@ -49,6 +49,7 @@ def gateway(
         "log_level": log_level,
     }
     settings = _load(GatewaySettings, config, _GATEWAY_FILE, flags)
+    _limit_threads(1)
     from actors.bootstrap import gateway as bootstrap  # noqa: PLC0415
 
     bootstrap.run(settings)
@@ -69,6 +70,7 @@ def asr(
 
     Example: antiphon serve asr --model small --device cuda
     """
+    _prepare_imports()
     from actors.settings import WorkerSettings  # noqa: PLC0415
 
     flags = {
@@ -101,6 +103,7 @@ def tts(
 
     Example: antiphon serve tts --family piper
     """
+    _prepare_imports()
     from actors.settings import WorkerSettings  # noqa: PLC0415
 
     flags = {
@@ -116,6 +119,12 @@ def tts(
     from actors.bootstrap import tts as bootstrap  # noqa: PLC0415
 
     bootstrap.run(settings)
+
+
+def _prepare_imports() -> None:
+    from actors.bootstrap.lean import import_plainly  # noqa: PLC0415
+
+    import_plainly()
 
 
 def _limit_threads(count: int) -> None:
