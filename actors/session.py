@@ -1,5 +1,6 @@
 """A session: the shell around turn-taking. It does what the policy decides, at once and in order. On the loop."""
 
+import asyncio
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -137,17 +138,13 @@ class Session:
         """Find workers.
 
         Raises:
-            Refused: when there are none, or they can't serve this configuration; nothing is left behind.
+            Refused: when there are none, or they can't serve this configuration; the session is then to be closed.
+            BusUnavailable: the same, for want of a connection.
         """
-        try:
-            self._subscriptions.append(await self._bus.subscribe(tts_event(self._session), self._on_voice))
-            self._subscriptions.append(await self._bus.subscribe(asr_event(self._session), self._on_ears))
-            self._unwatch = self._router.watch(self._on_worker)
-            await self._voice.start()
-            await self._ears.start()
-        except Refused:
-            await self.close("refused")
-            raise
+        self._subscriptions.append(await self._bus.subscribe(tts_event(self._session), self._on_voice))
+        self._subscriptions.append(await self._bus.subscribe(asr_event(self._session), self._on_ears))
+        self._unwatch = self._router.watch(self._on_worker)
+        await asyncio.gather(self._voice.start(), self._ears.start())
 
     async def close(self, reason: str) -> None:
         """End the reply and release the workers. Harmless when repeated."""

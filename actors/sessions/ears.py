@@ -12,8 +12,9 @@ from protocol.errors import BusUnavailable, Refused
 from protocol.hearing import AsrEvent, EndListening, StartListening, Transcribe
 from protocol.ids import SessionId, UnixMicros, WorkerName
 from protocol.ports import Bus
+from protocol.speaking import SpeakingRefused
 from protocol.subjects import asr_command
-from protocol.workers import Announcement
+from protocol.workers import Announcement, WorkerRefused
 
 START_TIMEOUT_S: Final = 5.0
 CHECK_TIMEOUT_S: Final = 1.0
@@ -142,7 +143,9 @@ class Ears:
             )
         except BusUnavailable as error:
             raise Refused("recognizer-unreachable", f"The worker {worker} does not answer.") from error
-        if isinstance(answer, CommandRefused):
+        if isinstance(
+            answer, CommandRefused | SpeakingRefused | WorkerRefused
+        ):  # the same JSON: who decodes can't tell
             raise Refused(answer.code, answer.reason)
 
     def _settle(self, announcement: Announcement) -> None:

@@ -88,6 +88,8 @@ class Mouth:
         speech.adopted = True
         for text, last in speech.pieces:
             self._tell(Reply(session=self._session, turn=turn, text=text, last=last))
+        if speech.soundless:
+            self._feed(LastFrameLeft(turn))
 
     def say(self, turn: TurnId, text: str, *, last: bool) -> None:
         """Begin a turn of this text."""
@@ -263,7 +265,9 @@ class Mouth:
             case SpeechBegan(turn=turn) if turn in self._speeches:
                 self._latencies.sound_came(turn, self._clock())
             case SpeechFinished(turn=turn, samples=0) if turn in self._speeches:
-                self._feed(LastFrameLeft(turn))
+                self._speeches[turn].soundless = True
+                if self._speeches[turn].adopted:
+                    self._feed(LastFrameLeft(turn))
             case SpeakingFailed(turn=turn) if turn in self._speeches or not turn:
                 self._failed(event)
             case _:

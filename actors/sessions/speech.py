@@ -27,6 +27,7 @@ class Speech:
         complete: whether its last text was handed over.
         handle: the language model at work, if it is.
         recoveries: how often it had to go on at a restarted worker.
+        soundless: the voice found nothing in it to speak.
     """
 
     def __init__(self, turn: TurnId, *, origin: Literal["reply", "say"], adopted: bool = True) -> None:
@@ -36,6 +37,7 @@ class Speech:
         self.complete = False
         self.handle: ReplyHandle | None = None
         self.recoveries = 0
+        self.soundless = False
         self._phrases: list[Phrase] = []
 
     @property
@@ -86,6 +88,7 @@ class Speech:
         """Under a new number, with no text yet."""
         self.turn = turn
         self.complete = False
+        self.soundless = False
         self._phrases = []
 
     def cancel(self) -> None:

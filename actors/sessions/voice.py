@@ -9,6 +9,7 @@ import structlog
 
 from actors.sessions.chores import Chores
 from actors.sessions.ports import Router
+from protocol.conversation import CommandRefused
 from protocol.errors import BusUnavailable, Refused
 from protocol.ids import ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
 from protocol.message import Message
@@ -24,7 +25,7 @@ from protocol.speaking import (
     TextChunk,
 )
 from protocol.subjects import tts_command
-from protocol.workers import Announcement
+from protocol.workers import Announcement, WorkerRefused
 
 START_TIMEOUT_S: Final = 15.0
 """A model that is not resident has to be loaded first."""
@@ -195,11 +196,11 @@ class Voice:
         finally:
             self._seeking = False
         was_lost, self._lost = self._lost, False
-        self._waiting.clear()  # what was handed over before is said anew by whoever learns that the voice is back
-        self._settle(place)
+        self._place = place
         if was_lost:
             log.info("voice returned", session=self._session, worker=place.worker)
-            self._on_returned()
+            self._on_returned()  # a turn that was cut off is said anew and its old text dropped, before text leaves
+        self._settle(place)
 
     def _choose_any(self) -> _Place:
         try:
@@ -221,7 +222,9 @@ class Voice:
             )
         except BusUnavailable as error:
             raise Refused("voice-unreachable", f"The worker {place.worker} does not answer.") from error
-        if isinstance(answer, SpeakingRefused):
+        if isinstance(
+            answer, SpeakingRefused | CommandRefused | WorkerRefused
+        ):  # the same JSON: who decodes can't tell
             raise Refused(answer.code, answer.reason)
         if not isinstance(answer, SpeakingReady):
             raise Refused("voice-confused", f"The worker {place.worker} gives an answer that is none.")
