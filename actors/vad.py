@@ -154,6 +154,8 @@ class VadActor(pykka.ThreadingActor):
         for watched, position, probability in zip(ready, positions, found, strict=True):
             for event in watched.activity.feed(position, probability):
                 self._mailbox.post(watched.line.deliver, event)
+            if watched.activity.at_rest:
+                watched.line.windows.rest(position)
 
     def _fail(self, line: _Line, error: Exception) -> None:
         log.error("voice activity failed", session=line.session, error=repr(error))

@@ -17,6 +17,8 @@ _HYSTERESIS: Final = 0.15
 _RISING: Final = 0.05
 _LEAD: Final = 2 * WINDOW
 _LONGEST_RISE: Final = 7 * WINDOW
+_CALM: Final = 8
+"""Windows without any sign of speech, a quarter of a second: the detector's memory has settled."""
 
 
 class VoiceActivity:
@@ -44,6 +46,7 @@ class VoiceActivity:
         """Windows in a row that speak for a change: speech while silent, silence while speaking."""
         self._run_first = Samples(0)
         self._rise_first: Samples | None = None
+        self._calm = 0
         self._settled = Samples(0)
         """Where the last start or stop was set: the next one is not before it."""
 
@@ -52,12 +55,20 @@ class VoiceActivity:
         """Whether speech has started and not stopped."""
         return self._speaking
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing has happened for a while, so that silence would bring nothing new."""
+        return not self._speaking and self._calm >= _CALM
+
     def feed(self, position: Samples, probability: float) -> tuple[VadEvent, ...]:
         """The next window, whose first sample is `position`; windows come in order, some may be missing."""
         if probability <= _RISING:
             self._rise_first = None
-        elif self._rise_first is None:
-            self._rise_first = position
+            self._calm += 1
+        else:
+            self._calm = 0
+            if self._rise_first is None:
+                self._rise_first = position
         if self._speaking:
             return self._while_speaking(position, probability)
         return self._while_silent(position, probability)

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from actors.policies.voice_activity import WINDOW, VoiceActivity
+from actors.policies.windowing import Windowing
 from adapters.vad import silero
 from adapters.vad.silero import SileroModel
-from protocol.audio import MIC_RATE
+from protocol.audio import MIC_FRAME, MIC_RATE
 from protocol.errors import ModelUnavailable
 from protocol.hearing import SpeechStarted, SpeechStopped, VadEvent
 from protocol.ids import Samples, SessionId
 from protocol.ports import Pcm, VoiceActivityModel
-from tests.speech import click, joined, noise, room_noise, silence, spoken
+from tests.speech import as_frames, click, from_s16, joined, noise, room_noise, silence, spoken
 
 pytestmark = pytest.mark.models
 
@@ -136,3 +137,31 @@ def test_a_missing_file_is_named_with_its_cure(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "broken.onnx").write_bytes(b"no network")
     with pytest.raises(ModelUnavailable, match=r"cannot run broken\.onnx"):
         SileroModel(tmp_path / "broken.onnx")
+
+
+@pytest.mark.parametrize("text", [QUESTION, "Never mind.", "Who wrote that song?"])
+@pytest.mark.parametrize("lead_s", [3.0, 3.016])
+def test_speech_after_skipped_silence_is_noticed_no_later(model: SileroModel, text: str, lead_s: float) -> None:
+    sound = joined(silence(lead_s), spoken(text), silence(0.6))
+    unskipped = next(noticed for noticed, event in events(model, sound) if isinstance(event, SpeechStarted))
+    activity, stream, windows = VoiceActivity(SID), model.open_stream(), Windowing(WINDOW)
+    started: list[int] = []
+    for i, frame in enumerate(as_frames(sound)):
+        windows.add(Samples(i * MIC_FRAME), frame)
+        while (waiting := windows.take()) is not None:
+            at, pcm = waiting
+            found = activity.feed(at, stream.probability(from_s16(pcm)))
+            started += [at + WINDOW for event in found if isinstance(event, SpeechStarted)]
+            if activity.at_rest:
+                windows.rest(at)
+    assert windows.skipped > 60
+    assert lead_s * MIC_RATE < started[0] <= unskipped
+
+
+@pytest.mark.parametrize("sound", [click(), noise(0.5, level=0.2), room_noise(1.0)], ids=["click", "noise", "room"])
+def test_a_sound_after_skipped_silence_is_no_speech(model: SileroModel, sound: Pcm) -> None:
+    stream = model.open_stream()
+    for _ in range(8):
+        stream.probability(silence(WINDOW / MIC_RATE))
+    after = [stream.probability(window) for window in windows_of(joined(sound, silence(0.5)))]
+    assert max(after) < 0.5

@@ -89,6 +89,22 @@ def test_events_carry_the_session_and_the_window_s_probability() -> None:
     assert fed(0.71) == [SpeechLikely(session=SID, at=Samples(0), probability=0.71)]
 
 
+def test_it_is_at_rest_after_eight_windows_without_any_sign_of_speech() -> None:
+    activity = VoiceActivity(SID, stop_ms=Millis(1_000))
+
+    def rests(*ps: float) -> list[bool]:
+        found = []
+        for p in ps:
+            activity.feed(Samples(0), p)
+            found.append(activity.at_rest)
+        return found
+
+    assert rests(*[0.01] * 8) == [False] * 7 + [True]
+    assert rests(0.2, *[0.01] * 8) == [False] * 8 + [True]
+    assert rests(YES, YES, *[0.01] * 30) == [False] * 32, "not while speech may still be going on"
+    assert rests(0.01) == [True]
+
+
 @pytest.mark.parametrize("wrong", [{"threshold": 0.0}, {"threshold": 1.0}, {"start_windows": 0}, {"stop_ms": 0}])
 def test_options_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="no voice activity"):

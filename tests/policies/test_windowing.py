@@ -48,6 +48,26 @@ def test_the_oldest_window_is_dropped_when_too_many_wait() -> None:
     assert len(windows) == 0
 
 
+def test_at_rest_silence_is_skipped_until_something_sounds() -> None:
+    windows, silence, sound = Windowing(W), bytes(1024), b"\x21\x00" * 512
+    assert windows.add(Samples(0), silence) is True
+    windows.rest(Samples(0))
+    assert windows.add(Samples(512), silence) is False
+    assert windows.add(Samples(1024), b"\x20\x00\xe0\xff" * 256) is False, "-60 dBFS is silence too"
+    assert windows.add(Samples(1536), sound) is True
+    assert windows.add(Samples(2048), silence) is True, "it belongs to the sound before it"
+    assert [position for position, _ in taken(windows)] == [0, 1536, 2048]
+    assert windows.skipped == 2
+
+
+def test_a_rest_that_was_said_of_an_older_window_is_none() -> None:
+    windows, silence = Windowing(W), bytes(1024)
+    windows.add(Samples(0), silence)
+    windows.add(Samples(512), silence)
+    windows.rest(Samples(0))
+    assert windows.add(Samples(1024), silence) is True
+
+
 @given(st.lists(st.tuples(st.integers(-400, 700), st.integers(0, 1500)), max_size=60), st.integers(1, 4))
 def test_windows_are_exact_in_order_and_no_more_than_allowed(steps: list[tuple[int, int]], most: int) -> None:
     windows = Windowing(W, max_waiting=most)
