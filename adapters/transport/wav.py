@@ -94,6 +94,18 @@ class SoundRecording:
         self._write(bytes(2 * self._due) + pcm)
         self._due = 0
 
+    def place(self, first: int, pcm: bytes) -> None:
+        """Sound at a place of its own; what lies before it and was not written yet is silence."""
+        self.fill_up(first)
+        if first == self.samples:
+            self._write(pcm)
+            return
+        self._file.seek(first)
+        overlap = min(len(pcm) // 2, self.samples - first)
+        self._file.buffer_write(pcm[: 2 * overlap], dtype="int16")
+        self._file.seek(self.samples)
+        self._write(pcm[2 * overlap :])
+
     def fill_up(self, samples: int) -> None:
         """Make it so long with silence, if it is shorter."""
         self._write(bytes(2 * max(0, samples - self.samples)))
