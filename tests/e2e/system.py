@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -127,17 +128,22 @@ class System:
                 found[name] = process
         return found
 
-    def wait_until_replaced(self, part: str, victim: psutil.Process) -> None:
-        """Return once another process is in the victim's place and a session could be answered.
+    def restart(self, part: str) -> None:
+        """Kill a part by force, and return once `up` says that it is back and a session could be answered.
 
         Raises:
             TimeoutError: with everything it printed.
         """
+        said_before = self._said_back(part)
+        self.parts()[part].send_signal(signal.SIGKILL)
         limit = time.monotonic() + RESTART_LIMIT_S
-        while (now := self.parts().get(part)) is None or now.pid == victim.pid or not self.is_ready():
+        while self._said_back(part) == said_before or not self.is_ready():
             if time.monotonic() > limit:
                 raise TimeoutError(f"{part} did not come back: {self.get('/readyz')}\n{self.output()}")
             time.sleep(_POLL_S)
+
+    def _said_back(self, part: str) -> int:
+        return len(re.findall(rf"\b{part}\s+back after", self.output()))
 
     def stop(self) -> float:
         """Ctrl-C; returns how long it took.

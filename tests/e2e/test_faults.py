@@ -1,7 +1,6 @@
 """Parts are killed in mid-conversation, connections are lost, nonsense is sent: the session goes on."""
 
 import asyncio
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -34,9 +33,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 async def test_a_killed_worker_comes_back_and_the_session_goes_on(system: System, part: str) -> None:
     async with await WebSocketClient.open(system.url) as client:
         await _asked_and_answered(client, QUESTIONS[0])
-        victim = system.parts()[part]
-        victim.send_signal(signal.SIGKILL)
-        await asyncio.to_thread(system.wait_until_replaced, part, victim)
+        await asyncio.to_thread(system.restart, part)
         await _asked_and_answered(client, QUESTIONS[1])
 
 
@@ -46,19 +43,16 @@ async def test_a_worker_killed_in_mid_sentence_ends_the_turn_not_the_session(sys
             "The boats come back one after another, and people stand on the pier and wait for a long time."
         )
         await client.speech(turn=1, frames=25)
-        victim = system.parts()["tts-hibari"]
-        victim.send_signal(signal.SIGKILL)
-        await client.event(StateChanged, lambda m: m.state == "LISTENING", since=client.mark(), timeout_s=15)
-        await asyncio.to_thread(system.wait_until_replaced, "tts-hibari", victim)
+        since = client.mark()
+        await asyncio.to_thread(system.restart, "tts-hibari")
+        await client.event(StateChanged, lambda m: m.state == "LISTENING", since=since, timeout_s=15)
         await _asked_and_answered(client, QUESTIONS[0])
 
 
 async def test_a_restarted_nats_server_is_a_pause_and_no_more(system: System) -> None:
     async with await WebSocketClient.open(system.url) as client:
         await _asked_and_answered(client, QUESTIONS[0])
-        victim = system.parts()["nats"]
-        victim.send_signal(signal.SIGKILL)
-        await asyncio.to_thread(system.wait_until_replaced, "nats", victim)
+        await asyncio.to_thread(system.restart, "nats")
         await _asked_and_answered(client, QUESTIONS[1])
 
 
