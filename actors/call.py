@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
-
 from protocol.audio import Frame
 from protocol.conversation import (
     ClientPlayout,
@@ -35,8 +33,6 @@ _LONGEST_PAUSE_S: Final = 2.0
 _MIC_FRAMES: Final = 25
 """Half a second of microphone waits for a connection that does not move; older sound is dropped."""
 
-_log = structlog.get_logger(__name__)
-
 
 class Call:
     """Sound and commands go up, messages and frames come down by call-backs; lost connections are dialled again."""
@@ -49,14 +45,19 @@ class Call:
         on_message: Callable[[Message], None],
         on_frame: Callable[[Frame], None],
         heard: Heard,
+        on_lost: Callable[[], None] | None = None,
         come_back_s: float = COME_BACK_S,
     ) -> None:
-        """`on_message` is told of a `SessionOpened`, too; one that is not `resumed` begins a new conversation."""
+        """`on_lost` tells of a lost connection, and a `SessionOpened` to `on_message` of the next one.
+
+        A `SessionOpened` that is not `resumed` begins a new conversation: the gateway has forgotten the old one.
+        """
         self._dial = dial
         self._config = config
         self._on_message = on_message
         self._on_frame = on_frame
         self._heard = heard
+        self._on_lost = on_lost
         self._come_back_s = come_back_s
         self._connection: GatewayConnection | None = None
         self._resume: ResumeSession | None = None
@@ -126,7 +127,8 @@ class Call:
     async def _come_back(self) -> GatewayConnection | None:
         """A new connection, or None when we have hung up meanwhile."""
         self._connection = None
-        _log.info("connection lost")
+        if self._on_lost is not None:
+            self._on_lost()
         limit = time.monotonic() + self._come_back_s
         pause_s = _FIRST_PAUSE_S
         while not self._over:

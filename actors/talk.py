@@ -38,7 +38,13 @@ class Talk:
     """Obeys the gateway's gate with an earpiece of its own, shows what happens, and knows when nothing does."""
 
     def __init__(
-        self, dial: Dial, config: SessionConfig, *, show: Callable[[Message], None], clock: Clock = time.monotonic
+        self,
+        dial: Dial,
+        config: SessionConfig,
+        *,
+        show: Callable[[Message], None],
+        on_lost: Callable[[], None],
+        clock: Clock = time.monotonic,
     ) -> None:
         self._show = show
         self._clock = clock
@@ -46,7 +52,9 @@ class Talk:
         self._state: State = "LISTENING"
         self._sign_of_life = clock()
         self._unreported = 0
-        self.call = Call(dial, config, on_message=self._on_message, on_frame=self._on_frame, heard=self._heard)
+        self.call = Call(
+            dial, config, on_message=self._on_message, on_frame=self._on_frame, heard=self._heard, on_lost=on_lost
+        )
 
     async def begin(self) -> SessionOpened:
         """Open the session; raises what `Call.begin` raises."""

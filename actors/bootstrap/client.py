@@ -29,6 +29,7 @@ from protocol.ports import GatewayConnection
 _READ_BYTES: Final = 65_536
 
 Show = Callable[[Message], None]
+Note = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,14 @@ def run(main: Coroutine[Any, Any, None]) -> bool:
 
 
 async def talk_with_files(
-    gateway: Gateway, config: SessionConfig, source: Path, target: Path | None, *, show: Show, wait_s: float | None
+    gateway: Gateway,
+    config: SessionConfig,
+    source: Path,
+    target: Path | None,
+    *,
+    show: Show,
+    on_lost: Note,
+    wait_s: float | None,
 ) -> None:
     """Play `source` to the gateway and record its answers, aligned with it from the first sample.
 
@@ -75,7 +83,7 @@ async def talk_with_files(
     with ExitStack() as open_files:
         user = open_files.enter_context(closing(SoundFile(source)))
         recording = None if target is None else open_files.enter_context(closing(SoundRecording(target)))
-        talk = Talk(gateway.dial, config, show=show)
+        talk = Talk(gateway.dial, config, show=show, on_lost=on_lost)
         await talk.begin()
         play = _nobody_listens if recording is None else recording.play
         await talk_in_real_time(talk, user.frames(), play, wait_s=wait_s)
@@ -83,7 +91,7 @@ async def talk_with_files(
             recording.fill_up(int(user.seconds * SPEECH_RATE))
 
 
-async def talk_aloud(gateway: Gateway, config: SessionConfig, *, show: Show) -> None:
+async def talk_aloud(gateway: Gateway, config: SessionConfig, *, show: Show, on_lost: Note, on_listening: Note) -> None:
     """Talk through this machine's microphone and loudspeaker until the session is closed.
 
     Raises:
@@ -92,7 +100,7 @@ async def talk_aloud(gateway: Gateway, config: SessionConfig, *, show: Show) -> 
         Refused: the session was not granted.
     """
     mailbox = Mailbox(asyncio.get_running_loop())
-    talk = Talk(gateway.dial, config, show=show)
+    talk = Talk(gateway.dial, config, show=show, on_lost=on_lost)
     loudspeaker = Loudspeaker(lambda: mailbox.post(lambda: loudspeaker.write(talk.pull())))
     try:
         microphone = Microphone(lambda pcm: mailbox.post(talk.call.hear, pcm))
@@ -100,6 +108,7 @@ async def talk_aloud(gateway: Gateway, config: SessionConfig, *, show: Show) -> 
             await talk.begin()
             microphone.start()
             loudspeaker.start()
+            on_listening()
             await talk.call.run()
         finally:
             microphone.close()

@@ -57,6 +57,14 @@ class Lines:
             case _:
                 pass
 
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._line("lost", "the connection; calling again", "yellow")
+
+    def listening(self) -> None:
+        """The microphone is open."""
+        self._line("speak", "use headphones, or the loudspeaker interrupts itself; Ctrl-C hangs up", "dim")
+
     def _line(self, label: str, text: str, style: str) -> None:
         line = Text(f"{self._clock() - self._begun_at:7.2f} s  {label:<8} ", style="dim")
         line.append(" ".join(text.split()), style=style)

@@ -49,13 +49,12 @@ def talk(
 
     config = make_config(voice=voice, language=language, speed=speed, barge_in=barge_in)
     gateway = client.Gateway(url=url, key=key)
-    lines = Lines(Console(stderr=False))
+    lines = Lines(Console())
     main: Any
     if source is None:
-        typer.echo("Speak; use headphones, or the loudspeaker interrupts itself. Ctrl-C hangs up.")
-        main = client.talk_aloud(gateway, config, show=lines.show)
+        main = client.talk_aloud(gateway, config, show=lines.show, on_lost=lines.lost, on_listening=lines.listening)
     else:
-        main = client.talk_with_files(gateway, config, source, target, show=lines.show, wait_s=wait)
+        main = client.talk_with_files(gateway, config, source, target, show=lines.show, on_lost=lines.lost, wait_s=wait)
     completed = client.run(main)
     if not completed and source is not None:
         raise typer.Exit(_INTERRUPTED)

@@ -131,3 +131,16 @@ def _open(device: Any, name: str, stream: Callable[..., Any], **options: Any) ->
         raise SoundUnavailable(
             f"no {name} can be opened ({error}); talk with files: --in user.wav --out reply.wav"
         ) from error
+
+
+def list_devices() -> str:
+    """The default microphone and loudspeaker by name.
+
+    Raises:
+        SoundUnavailable: no PortAudio, or one of them is missing.
+    """
+    device = _sounddevice()
+    try:
+        return " and ".join(str(device.query_devices(kind=kind)["name"]) for kind in ("input", "output"))
+    except (device.PortAudioError, ValueError) as error:
+        raise SoundUnavailable(f"PortAudio finds no microphone or no loudspeaker ({error})") from error
