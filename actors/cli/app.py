@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from actors.cli import bench, serve, up
+from actors.cli import bench, doctor, say, serve, talk, tap, up
 from protocol.errors import AntiphonError, SettingsInvalid
 
 _FAILURE: Final = 1
@@ -22,6 +22,10 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.add_typer(serve.app, name="serve")
+app.command("talk")(talk.talk)
+app.command("say")(say.say)
+app.command("tap")(tap.tap)
+app.command("doctor")(doctor.doctor)
 app.command("bench", context_settings=bench.CONTEXT_SETTINGS)(bench.bench)
 
 
