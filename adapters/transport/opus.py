@@ -23,6 +23,7 @@ NOTHING: Final = b"\xf8"
 _DECIMATION: Final = SPEECH_RATE // MIC_RATE
 _TAPS: Final = 96
 _CUTOFF_HZ: Final = 7_300
+_NO_SAMPLES: Final = np.zeros(0, np.int16)
 
 
 class OpusVoiceEncoder:
@@ -70,8 +71,9 @@ class OpusEar:
         try:
             frames = self._codec.decode(av.Packet(payload))
         except av.FFmpegError:
-            return np.zeros(0, np.int16)
-        return np.concatenate([f.to_ndarray().reshape(-1) for f in frames]) if frames else np.zeros(0, np.int16)
+            return _NO_SAMPLES
+        pieces = [np.frombuffer(frame.planes[0], np.int16, frame.samples) for frame in frames]
+        return pieces[0] if len(pieces) == 1 else np.concatenate([_NO_SAMPLES, *pieces])
 
     def feed(self, samples: npt.NDArray[np.int16]) -> Iterator[bytes]:
         """Add samples at 48 kHz; yields the frames that are whole."""
@@ -101,10 +103,13 @@ class Decimator:
 
     def feed(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
         """The next samples at 16 kHz."""
-        line = np.concatenate([self._past, samples.astype(np.float32)])
+        line = np.concatenate((self._past, samples), dtype=np.float32, casting="unsafe")
         count = max(0, (len(line) - _TAPS) // _DECIMATION + 1)
         self._past = line[count * _DECIMATION :]
-        if count == 0:
-            return np.zeros(0, np.int16)
-        windows = np.lib.stride_tricks.sliding_window_view(line, _TAPS)[::_DECIMATION][:count]
-        return np.clip(np.rint(windows @ self._FILTER), -32768, 32767).astype(np.int16)
+        # Each row is the part of the line that one sample comes of; the rows overlap and are not copied here.
+        rows = np.ndarray((count, _TAPS), np.float32, line.data, 0, (line.itemsize * _DECIMATION, line.itemsize))
+        low = rows @ self._FILTER
+        np.rint(low, out=low)
+        np.maximum(low, -32768.0, out=low)
+        np.minimum(low, 32767.0, out=low)
+        return low.astype(np.int16)
