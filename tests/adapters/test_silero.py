@@ -115,7 +115,7 @@ def test_many_streams_in_one_inference_hear_what_they_would_hear_alone(model: Si
         assert heard == pytest.approx(probabilities(model, sound), abs=1e-4)
 
 
-def test_the_file_for_16_khz_hears_what_the_file_for_all_rates_hears(model: SileroModel) -> None:
+def test_the_cheapest_export_hears_what_the_usual_one_hears(model: SileroModel) -> None:
     whole = silero._installed().with_name("silero_vad.onnx")
     sound = in_a_room(spoken(QUESTION))
     assert probabilities(SileroModel(whole), sound) == pytest.approx(probabilities(model, sound), abs=1e-5)
