@@ -21,7 +21,7 @@ def without(module: str) -> Iterator[None]:
 def import_plainly() -> None:
     """Have structlog without rich (prettier tracebacks) and nats-py without aiohttp (NATS over WebSocket).
 
-    0.2 s and 0.3 s of each process's start on a slow core; the gateway has its own use for aiohttp and imports it after.
+    That is 0.2 s and 0.3 s of each start on a slow core. The gateway has its own use for aiohttp and imports it later.
     """
     with without("rich"):
         import structlog  # noqa: F401, PLC0415  # from now on it is there for everybody

@@ -260,7 +260,7 @@ class NatsBus:
         except (NatsError, TimeoutError) as error:
             inbox.lifeline.cancel()
             raise BusUnavailable(f"cannot subscribe to {pattern} at {self.url}") from error
-        if any(f'Subscription to "{pattern}"' in denied for denied in self._denied):
+        if any(f'subscription to "{pattern}"' in denied for denied in self._denied):
             inbox.lifeline.cancel()
             raise BusUnavailable(f"{self.url} does not allow us to subscribe to {pattern}")
         return inbox.lifeline
@@ -329,7 +329,7 @@ class NatsBus:
         """What nats-py tells of; a rejected publish or subscription is told nowhere else."""
         text = str(error)
         if "permissions violation" in text.lower():
-            self._denied = [*self._denied[-99:], text]
+            self._denied = [*self._denied[-99:], text.lower()]
             metrics.ERRORS.labels("permission").inc()
             _LOG.error("bus refused us", reason=text)
         elif isinstance(error, SlowConsumerError):

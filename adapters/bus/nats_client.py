@@ -3,9 +3,10 @@
 Only what cannot be cured from outside is overridden here, and each method says what it cures.
 """
 
+import asyncio
 from typing import Any
 
-from nats.aio.client import Client
+from nats.aio.client import PING_PROTO, Client
 from nats.errors import Error as NatsError
 
 
@@ -21,6 +22,12 @@ class ResilientClient(Client):
         error = NatsError(f"nats: {text}")
         await self._error_cb(error)
         await self._process_op_err(error)
+
+    async def _send_ping(self, future: "asyncio.Future[Any] | None" = None) -> None:
+        """Cure: PING overtook what was written before it, so that `flush` returned before a SUB had left."""
+        self._pongs.append(future or asyncio.get_running_loop().create_future())
+        await self._send_command(PING_PROTO)
+        await self._flush_pending()
 
     async def _process_pong(self) -> None:
         """Cure: a PONG for a ping that nobody awaits any more raised InvalidStateError and ended the reading task."""
