@@ -36,7 +36,7 @@ export class TranscriptView {
   #draw(entry) {
     const item = this.#items.get(entry.id) ?? this.#make(entry);
     item.classList.toggle("open", !entry.settled);
-    item.classList.toggle("aside", entry.aside);
+    item.classList.toggle("aside", entry.aside || isUnspoken(entry));
     item.setAttribute("aria-busy", String(entry.who === "user" && !entry.settled));
     write(item.querySelector(".heard"), entry.text);
     const cut = entry.unheard.trim() !== "";
@@ -74,7 +74,12 @@ export class TranscriptView {
 function remarkOn(entry, cut) {
   if (entry.aside) return "The reply went on";
   if (!cut) return "";
-  return entry.text.trim() === "" ? "Not spoken" : "Interrupted; the rest was not heard";
+  return isUnspoken(entry) ? "Not spoken" : "Interrupted; the rest was not heard";
+}
+
+/** A reply that was dropped before its first word: the user had not finished. */
+function isUnspoken(entry) {
+  return entry.unheard.trim() !== "" && entry.text.trim() === "";
 }
 
 function element(tag, className, text = "") {
