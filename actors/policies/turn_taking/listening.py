@@ -82,10 +82,10 @@ class Listening:
         due = self.deadline()
         if user is None or due is None or now < due or self._floor.requests.pending is not None:
             return
-        if user.speaking:
-            self._floor.ask_so_far(now, final=True)
-        else:
+        if not user.speaking:
             self._end_turn(user, now)
+        elif not user.keep_what_is_covered(user.spoke_at):
+            self._floor.ask_so_far(now, final=True)
 
     def deadline(self) -> Millis | None:
         """When the turn is over, unless something happens; None while a transcript is waited for."""

@@ -45,6 +45,7 @@ class Utterance:
         self.range_since = now
         self._begin = at
         self._end = at
+        self._latest_start = at
         self._segments = [at]
         self._kept: deque[str] = deque(maxlen=MAX_PIECES)
         self._text = ""
@@ -70,7 +71,8 @@ class Utterance:
         self.speaking = True
         self.spoke_at = now
         self.completeness = None
-        self._segments.append(Samples(max(at, self._segments[-1])))
+        self._latest_start = Samples(max(at, self._segments[-1]))
+        self._segments.append(self._latest_start)
 
     def pause(self, at: Samples, now: Millis) -> None:
         """The person has fallen silent, from this sample on."""
@@ -88,16 +90,14 @@ class Utterance:
 
     def whole_range(self, longest: Millis) -> tuple[Samples, Samples]:
         """What to transcribe at a pause: all of it, or what is new when all of it would be too long."""
-        too_long = self._end - self._begin > longest * MIC_SAMPLES_PER_MS
-        new = next((at for at in self._segments if at > self._covered), None)
-        if too_long and self._text and new is not None:
-            self._keep_text(new)
+        if self._end - self._begin > longest * MIC_SAMPLES_PER_MS:
+            self.keep_what_is_covered(self.silent_at)
         return self._from(self._begin), Samples(self._end + TAIL)
 
     def range_so_far(self, now: Millis) -> tuple[Samples, Samples]:
         """What can be transcribed while the person goes on speaking; its end is estimated from the time."""
         heard = (NOTICE_MS + now - self.spoke_at) * MIC_SAMPLES_PER_MS
-        return self._from(self._begin), Samples(self._segments[-1] + heard)
+        return self._from(self._begin), Samples(self._latest_start + heard)
 
     def voiced_ms(self, first: Samples, end: Samples) -> Millis:
         """How much of a transcribed range lies between the first sound and the last."""
@@ -110,6 +110,15 @@ class Utterance:
         self._covered = Samples(max(self._covered, end))
         if said is Said.WORDS:
             self._text = text
+
+    def keep_what_is_covered(self, now: Millis) -> bool:
+        """Settle the text so far, if the person has paused after it, so that only what is new is transcribed next."""
+        new = next((at for at in self._segments if at > self._covered), None)
+        if not self._text or new is None:
+            return False
+        self._keep_text(new)
+        self.range_since = now
+        return True
 
     def keep_and_go_on_from(self, end: Samples, now: Millis) -> None:
         """Of a speech without pauses: what lies before `end` is settled."""
