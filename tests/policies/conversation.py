@@ -124,8 +124,8 @@ class Talk:
     def errors(self) -> list[str]:
         return [x.code for x in self.log if isinstance(x, c.TellError)]
 
-    def _mic(self) -> int:
-        return self.now * 16
+    def _mic(self) -> Samples:
+        return Samples(self.now * 16)
 
     def _take(self, commands: list[c.Command]) -> None:
         self.did = commands
