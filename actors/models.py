@@ -96,6 +96,12 @@ class Models:
         """All that take work now."""
         return tuple(model for model, voice in self._loaded.items() if voice.is_resident)
 
+    def speaks(self, model: ModelId, language: str) -> bool:
+        """Whether a model speaks a language, of whatever region; an unknown model is `ensure`'s to refuse."""
+        voice = self._voices.get(model)
+        wanted = language.partition("-")[0]
+        return voice is None or any(spoken.partition("-")[0] == wanted for spoken in voice.languages)
+
     async def ensure(self, model: ModelId) -> LoadedVoice:
         """The model, loaded now if it was not; two who ask at the same time wait for the same loading.
 

@@ -30,6 +30,7 @@ class Pacer:
         self._clock = clock
         self._call_at = call_at
         self._origin = clock()
+        self._point = 0
         self._streams: dict[Paced, None] = {}
         self._timer: Timer | None = None
 
@@ -51,9 +52,13 @@ class Pacer:
             self._timer = None
 
     def _schedule(self) -> None:
-        """At the first grid point that lies ahead: one that was missed is not made up for."""
+        """At the first grid point that lies ahead and had no tick: one that was missed is not made up for.
+
+        A timer may be a little early; its point is still over.
+        """
         passed = int((self._clock() - self._origin) / GRID_S)
-        self._timer = self._call_at(self._origin + (passed + 1) * GRID_S, self._tick)
+        self._point = max(passed, self._point) + 1
+        self._timer = self._call_at(self._origin + self._point * GRID_S, self._tick)
 
     def _tick(self) -> None:
         now = self._clock()

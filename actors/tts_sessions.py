@@ -96,6 +96,8 @@ class SpeakingSessions:
         if not known and len(self._sessions) + len(self._opening) > self._capacity:
             raise Refused("too-many-sessions", f"this worker speaks for {self._capacity} sessions already")
         model = start.model or self._default()
+        if not self._models.speaks(model, start.language):
+            raise Refused("no-such-language", f"{model} does not speak {start.language!r}")
         resident = model in self._models.resident
         voice = await self._models.ensure(model)
         if start.session not in self._reports:

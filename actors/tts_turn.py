@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+import structlog
+
 from actors.models import LoadedVoice
 from actors.policies.pacing import Pacing
 from actors.tts import Allow, Drop, Hold, Key, Release, Say
@@ -17,6 +19,8 @@ from protocol.message import Message
 from protocol.ports import Bus
 from protocol.speaking import PhrasePlaced, SpeechBegan, SpeechFinished, SpeechPaused, SpeechResumed, TextChunk
 from protocol.subjects import tts_event, tts_frames
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ class SpokenTurn:
         if self.paused_at is not None:
             self.paused_at = None
             self._voice.tell(Release(self.key))
-        self._pacing.sent = self._frames.next_sample
+        self._pacing.go_back(self._frames.next_sample)
         self._tell(SpeechResumed(session=self._session, turn=self.id, from_sample=self._frames.next_sample))
         self._send_at_once()
         return True
@@ -110,8 +114,16 @@ class SpokenTurn:
     # --- what comes in ----------------------------------------------------------------------------------------------
     def on_playout(self, playout: Playout) -> None:
         """How far the gateway is."""
-        self._pacing.report(played=playout.played, held=playout.held, now=self._around.clock())
-        if self._frames.ready and self.paused_at is None:
+        now = self._around.clock()
+        self._pacing.report(played=playout.played, queued=playout.queued, held=playout.held, now=now)
+        if self.paused_at is not None:
+            return
+        lost = self._pacing.lost(now)
+        if lost is not None and self._frames.move_to(lost):
+            log.info("frames were lost on the way", session=self._session, turn=self.id, position=lost)
+            self._pacing.go_back(lost)
+            self._send_at_once()
+        if self._frames.ready:
             self._around.pacer.wake(self)
 
     def on_made(self, made: Made) -> None:

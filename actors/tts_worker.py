@@ -15,7 +15,7 @@ from actors.mailbox import Mailbox
 from actors.models import Models, Voice
 from actors.tts import Key
 from actors.tts_measures import Measures
-from actors.tts_pacer import Pacer
+from actors.tts_pacer import CallAt, Pacer
 from actors.tts_rendition import Made
 from actors.tts_sessions import SpeakingSessions
 from actors.tts_turn import Surroundings
@@ -60,6 +60,7 @@ class TtsWorker:
         calibrate: Calibrate,
         preload: Sequence[ModelId] = (),
         clock: Callable[[], float] = time.monotonic,
+        call_at: CallAt | None = None,
         addr: str = "",
         capacity: int = 32,
         lead_ms: Millis = Millis(200),
@@ -67,7 +68,10 @@ class TtsWorker:
         forget_after_s: float = 600.0,
         drop_paused_after_s: float = 120.0,
     ) -> None:
-        """The first of `voices` is the default one; `preload` (or else the default) is warm before it is announced."""
+        """The first of `voices` is the default one; `preload` (or else the default) is warm before it is announced.
+
+        `call_at` (default: the loop's) sets the pacer's timer, in the time of `clock`.
+        """
         self._name = name
         self._bus = bus
         self._registry = registry
@@ -75,6 +79,7 @@ class TtsWorker:
         self._calibrate = calibrate
         self._preload = tuple(preload) or tuple(voice.model for voice in voices[:1])
         self._clock = clock
+        self._call_at = call_at
         self._lead_ms = lead_ms
         self._ahead_s = ahead_s
         self._forget_after_s = forget_after_s
@@ -116,7 +121,7 @@ class TtsWorker:
             on_failed=self._on_failed,
             on_died=self._on_died,
         )
-        self._pacer = Pacer(clock=self._clock, call_at=loop.call_at)
+        self._pacer = Pacer(clock=self._clock, call_at=self._call_at or loop.call_at)
         around = Surroundings(
             worker=self._name,
             bus=self._bus,

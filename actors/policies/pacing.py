@@ -11,6 +11,8 @@ from protocol.ids import Millis, Samples
 _FRAME_S: Final = FRAME_MS / 1000
 TRUSTED_S: Final = 0.12
 """How long a report is believed to go on by itself: they come every 100 ms while something plays."""
+LOST_AFTER_S: Final = 0.15
+"""A gateway that has nothing, of what left so long ago, did not get it."""
 
 
 class Pacing:
@@ -31,14 +33,26 @@ class Pacing:
         self._played = 0
         self._held = True
         self._reported_at = 0.0
+        self._starving_since: float | None = None
         self.sent = Samples(0)
         """The first sample that has not left."""
 
-    def report(self, *, played: Samples, held: bool, now: float) -> None:
+    def report(self, *, played: Samples, queued: Samples, held: bool, now: float) -> None:
         """The gateway says how far it is. What an older report says is passed over."""
         if played < self._played:
             return
+        stands = played == self._played and not queued and not held and played < self.sent
+        self._starving_since = (self._starving_since or now) if stands else None
         self._played, self._held, self._reported_at = played, held, now
+
+    def lost(self, now: float) -> Samples | None:
+        """Where to go on, when what has left did not arrive: the gateway has been waiting for it too long."""
+        since = self._starving_since
+        return Samples(self._played) if since is not None and now - since >= LOST_AFTER_S else None
+
+    def go_back(self, position: Samples) -> None:
+        """What has left from here on is sent again."""
+        self.sent, self._starving_since = position, None
 
     def played(self, now: float) -> Samples:
         """What is certainly, or all but certainly, played by now."""

@@ -1,0 +1,252 @@
+"""The actor, stepped by hand: one chunk per inbox turn, whoever has the least in store first."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from actors.mailbox import Mailbox
+from actors.tts import Allow, Drop, Hold, Key, Release, Say, TtsActor
+from actors.tts_rendition import Made, PhraseBegun, PhraseDone
+from protocol.ids import Samples, SessionId, TurnId
+from protocol.ports import Pcm
+from tests.fakes.voices import UNSPEAKABLE, FakeSynthesizer
+
+A: Key = (SessionId("a"), TurnId(1))
+B: Key = (SessionId("b"), TurnId(1))
+WORD = 9_600
+"""Samples of one word at 48 kHz."""
+
+
+class Notes:
+    """What the actor said, in order."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[Key, Made]] = []
+        self.failed: list[tuple[Key, str]] = []
+        self.loaded: list[int] = []
+        self.load_failures: list[Exception] = []
+        self.deaths: list[str] = []
+
+    def on_loaded(self, sample_rate: int) -> None:
+        self.loaded.append(sample_rate)
+
+    def on_load_failed(self, error: Exception) -> None:
+        self.load_failures.append(error)
+
+    def on_made(self, key: Key, made: Made, compute_s: float) -> None:
+        assert compute_s >= 0.0
+        self.made.append((key, made))
+
+    def on_failed(self, key: Key, reason: str) -> None:
+        self.failed.append((key, reason))
+
+    def on_died(self, reason: str) -> None:
+        self.deaths.append(reason)
+
+    @property
+    def order(self) -> str:
+        """For whom a chunk was made, one letter each."""
+        return "".join(key[0] for key, made in self.made if made.frames)
+
+
+class DirectMailbox(Mailbox):
+    """Delivers at once, on the caller's thread."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.new_event_loop())
+        self._loop.close()
+
+    def post(self, call: Any, *args: Any, **kwargs: Any) -> None:
+        call(*args, **kwargs)
+
+
+class WholeFrames:
+    """A shaper that passes each chunk on as one frame."""
+
+    def begin_phrase(self) -> None:
+        return
+
+    def shape(self, pcm: Pcm) -> list[bytes]:
+        return [pcm.tobytes()]
+
+    def finish(self) -> list[bytes]:
+        return [b"last"]
+
+
+def an_actor(voice: FakeSynthesizer | None = None, *, ahead_s: float = 60.0) -> tuple[TtsActor, Notes]:
+    """Loaded, and not running: the test is its thread."""
+    notes = Notes()
+    voice = voice or FakeSynthesizer()
+    actor = TtsActor(
+        load=lambda: voice,
+        calibrate=lambda _: WholeFrames,
+        mailbox=DirectMailbox(),
+        listener=notes,
+        ahead_s=ahead_s,
+    )
+    actor.on_start()
+    return actor, notes
+
+
+def say(key: Key, text: str, *, last: bool = True, index: int = 0) -> Say:
+    return Say(key, index, text, "en", 1.0, last)
+
+
+def step(actor: TtsActor) -> bool:
+    """Let it take one message; False when there is none."""
+    if actor.actor_inbox.empty():
+        return False
+    actor.on_receive(actor.actor_inbox.get().message)
+    return True
+
+
+def drain(actor: TtsActor) -> None:
+    while step(actor):
+        pass
+
+
+def test_a_pause_cuts_in_between_two_chunks() -> None:
+    actor, notes = an_actor()
+    actor.on_receive(say(A, "one two three"))
+    step(actor)
+    actor.on_receive(Hold(A))
+    drain(actor)
+    assert notes.order == "a"
+    actor.on_receive(Release(A))
+    drain(actor)
+    assert notes.order == "aaaaa"
+    assert notes.made[-1][1].finished
+
+
+def test_a_stop_frees_what_the_model_holds() -> None:
+    voice = FakeSynthesizer()
+    actor, notes = an_actor(voice)
+    actor.on_receive(say(A, "one two three"))
+    step(actor)
+    assert voice.open_phrases == 1
+    actor.on_receive(Drop(A))
+    assert voice.open_phrases == 0
+    drain(actor)
+    assert notes.order == "a"
+
+
+def test_two_turns_are_made_alternately() -> None:
+    actor, notes = an_actor()
+    actor.on_receive(say(A, "one two three"))
+    actor.on_receive(say(B, "one two three"))
+    drain(actor)
+    assert notes.order.startswith("ababab")
+
+
+def test_a_turn_that_begins_overtakes_one_that_has_much_in_store() -> None:
+    actor, notes = an_actor()
+    actor.on_receive(say(A, "one two three four five six seven eight"))
+    for _ in range(5):
+        step(actor)
+    actor.on_receive(say(B, "one two three"))
+    drain(actor)
+    assert notes.order.startswith("aaaaabbb")
+
+
+def test_nothing_is_made_beyond_what_is_allowed() -> None:
+    actor, notes = an_actor(ahead_s=0.5)
+    actor.on_receive(say(A, "one two three four five six"))
+    drain(actor)
+    assert notes.order == "aaa"
+    actor.on_receive(Allow(A, Samples(4 * WORD)))
+    drain(actor)
+    assert notes.order == "aaaa"
+
+
+def test_a_paused_turn_does_not_keep_the_others_waiting() -> None:
+    actor, notes = an_actor()
+    actor.on_receive(say(A, "one two three"))
+    actor.on_receive(Hold(A))
+    actor.on_receive(say(B, "one two"))
+    drain(actor)
+    assert set(notes.order) == {"b"}
+
+
+def test_at_most_one_message_to_itself_waits_in_the_inbox() -> None:
+    actor, notes = an_actor()
+    for index in range(10):
+        actor.on_receive(say(A, "one two", index=index, last=False))
+        actor.on_receive(Release(A))
+    step(actor)
+    step(actor)
+    assert len(notes.made) == 2
+    actor.on_receive(Hold(A))
+    assert step(actor)
+    assert not step(actor)
+
+
+def test_a_failing_phrase_ends_its_turn_and_no_other() -> None:
+    voice = FakeSynthesizer()
+    actor, notes = an_actor(voice)
+    actor.on_receive(say(A, f"{UNSPEAKABLE} word"))
+    actor.on_receive(say(B, "one two"))
+    drain(actor)
+    ((key, reason),) = notes.failed
+    assert key == A
+    assert UNSPEAKABLE in reason
+    assert [key for key, made in notes.made if made.finished] == [B]
+    assert voice.open_phrases == 0
+
+
+def test_an_error_that_no_adapter_knows_ends_its_turn_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    voice = FakeSynthesizer()
+    tone = voice._tone
+
+    def broken(word: str, length: int) -> Pcm:
+        if word == "bad":
+            raise ZeroDivisionError
+        return tone(word, length)
+
+    monkeypatch.setattr(voice, "_tone", broken)
+    actor, notes = an_actor(voice)
+    actor.on_receive(say(A, "a bad word"))
+    actor.on_receive(say(B, "one two"))
+    drain(actor)
+    assert notes.failed == [(A, "ZeroDivisionError")]
+    assert [key for key, made in notes.made if made.finished] == [B]
+
+
+def test_phrases_stand_end_to_end() -> None:
+    actor, notes = an_actor()
+    actor.on_receive(say(A, "one two", last=False))
+    actor.on_receive(say(A, "three", index=1, last=False))
+    actor.on_receive(say(A, "", index=2))
+    drain(actor)
+    events = [event for _, made in notes.made for event in made.events]
+    begun = [event for event in events if isinstance(event, PhraseBegun)]
+    done = [event for event in events if isinstance(event, PhraseDone)]
+    assert [event.index for event in begun] == [event.index for event in done] == [0, 1]
+    assert done[0].first == 0
+    assert done[0].end == begun[1].first == done[1].first
+    assert [word.text for word in done[0].words] == ["one", "two"]
+
+
+def test_a_model_that_cannot_be_loaded_says_why_and_the_actor_ends() -> None:
+    def missing() -> FakeSynthesizer:
+        raise FileNotFoundError("no weights")
+
+    notes = Notes()
+    ref = TtsActor.start(
+        load=missing, calibrate=lambda _: WholeFrames, mailbox=DirectMailbox(), listener=notes, ahead_s=1.0
+    )
+    ref.actor_stopped.wait(5.0)
+    assert [str(error) for error in notes.load_failures] == ["no weights"]
+    assert notes.loaded == []
+
+
+def test_when_it_ends_the_model_is_closed() -> None:
+    voice = FakeSynthesizer()
+    notes = Notes()
+    ref = TtsActor.start(
+        load=lambda: voice, calibrate=lambda _: WholeFrames, mailbox=DirectMailbox(), listener=notes, ahead_s=1.0
+    )
+    ref.tell(say(A, "one two three", last=False))
+    ref.stop()
+    assert voice.closed
+    assert voice.open_phrases == 0
