@@ -3,6 +3,8 @@
  * @module peer
  */
 
+import { watchLiveness } from "./liveness.js";
+
 /** Host candidates are there at once; a server of its own network needs no more. */
 const GATHERING_LIMIT_MS = 1_500;
 const OPENING_LIMIT_MS = 15_000;
@@ -100,9 +102,11 @@ function watch(link, channel, onLost) {
     link.close();
     onLost();
   };
+  const stopLooking = watchLiveness(link, () => lost());
   const forget = () => {
     over = true;
     clearTimeout(grace);
+    stopLooking();
   };
   link.addEventListener("connectionstatechange", () => {
     clearTimeout(grace);

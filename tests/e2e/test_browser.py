@@ -102,3 +102,15 @@ async def _a_moment_passes(talk: TalkPage) -> None:
     """A second more is recorded: what should not come gets time to come, what is under way arrives."""
     begin = float(await talk.page.evaluate("recording.seconds"))
     await talk.until(f"recording.seconds > {np.ceil(begin + 1)}")
+
+
+async def test_a_gateway_that_is_killed_is_missed_at_once_and_found_again(system: System, tmp_path: Path) -> None:
+    async with talk_page(system.url, _microphone(tmp_path, 0.0, silence(1, SPEECH_RATE))) as talk:
+        await talk.start()
+        system.parts()["gateway"].kill()
+        await talk.reaches("reconnecting", timeout_ms=7_000)  # the browser alone needs nine seconds
+        await talk.shows(".note", "This is a new one")
+        await talk.reaches("LISTENING")
+        await talk.say("Back again.")
+        await talk.shows(".machine:not(.open) .heard", "Back again.")
+    assert system.is_ready(), "for the tests after this one"
