@@ -53,13 +53,13 @@ async def _measure_model(tap: Tap, worker: WorkerName, model: ModelId, runs: int
         turn = TurnId(run + 1)
         began = time.monotonic()
         text = TextChunk(session=session, turn=turn, index=0, text=SENTENCES[run % len(SENTENCES)], last=True)
-        tap.publish(tts_command(session, worker, "text"), text)
+        await tap.publish(tts_command(session, worker, "text"), text)
         heard = await _first_audible(watched, turn)
         if run > 0:  # the first one may still warm something up
             findings.add(f"{model}_fal", (heard - began) * 1000)
-        tap.publish(tts_command(session, worker, "stop"), Stop(session=session, turn=turn))
+        await tap.publish(tts_command(session, worker, "stop"), Stop(session=session, turn=turn))
         await asyncio.sleep(_PAUSE_S)
-    tap.publish(tts_command(session, worker, "end"), EndSpeaking(session=session))
+    await tap.publish(tts_command(session, worker, "end"), EndSpeaking(session=session))
     await watched.stop()
 
 

@@ -100,9 +100,10 @@ class Tap:
         entries = [await bucket.get(key) for key in await bucket.keys()]
         return [decode_announcement(entry.value) for entry in entries if entry.value]
 
-    def publish(self, subject: Subject, message: Message) -> "asyncio.Future[None]":
-        """Send a message."""
-        return asyncio.ensure_future(self.client.publish(subject, encode(message)))
+    async def publish(self, subject: Subject, message: Message) -> None:
+        """Send a message, now."""
+        await self.client.publish(subject, encode(message))
+        await self.client.flush()
 
     async def request(self, subject: Subject, message: Message, timeout_s: float = 10.0) -> Message:
         """Ask a worker."""

@@ -11,7 +11,7 @@ from tests.e2e.system import System
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """`antiphon up` with real models; ended by Ctrl-C, which must leave nothing over."""
-    system = System(tmp_path_factory.mktemp("up")).wait_until_ready()
+    system = System(tmp_path_factory.mktemp("up")).wait_until_complete()
     try:
         yield system
         system.stop()

@@ -82,6 +82,21 @@ class System:
         self.parts()
         return self
 
+    def wait_until_complete(self) -> Self:
+        """Return once everything runs, the parts too without which a session could be answered.
+
+        Raises:
+            RuntimeError: with everything it printed.
+        """
+        self.wait_until_ready()
+        while "Everything runs" not in self.output():
+            if time.monotonic() - self.started_at > START_LIMIT_S:
+                self.kill()
+                raise RuntimeError(f"`antiphon up` did not become complete:\n{self.output()}")
+            time.sleep(_POLL_S)
+        self.parts()
+        return self
+
     def is_ready(self) -> bool:
         """What `/readyz` says."""
         return self.get("/readyz")[0] == 200
@@ -183,7 +198,7 @@ class System:
         self._lines.extend(self.process.stdout)
 
     def __enter__(self) -> Self:
-        return self.wait_until_ready()
+        return self.wait_until_complete()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

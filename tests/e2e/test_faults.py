@@ -21,7 +21,7 @@ SENTENCE = "The boats come back one after another, and people stand on the pier 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """One of our own: its parts are killed, and it takes three sessions."""
-    system = System(tmp_path_factory.mktemp("up"), environment={"ANTIPHON_MAX_SESSIONS": "3"}).wait_until_ready()
+    system = System(tmp_path_factory.mktemp("up"), environment={"ANTIPHON_MAX_SESSIONS": "3"}).wait_until_complete()
     try:
         yield system
         system.stop()
