@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from protocol.audio import FRAME_MS
 
 GRID_S: Final = FRAME_MS / 1000
+MOST_MADE_UP: Final = 10
 CallAt = Callable[[float, Callable[[], None]], "Timer"]
 
 
@@ -19,8 +20,8 @@ class Timer(Protocol):
 class Paced(Protocol):
     """A stream on the grid."""
 
-    def tick(self, now: float) -> bool:
-        """Send what is due; False when nothing more can come without further input."""
+    def tick(self, now: float, points: int) -> bool:
+        """Send what is due, `points` grid points after the last tick; False when there is nothing more to send."""
 
 
 class Pacer:
@@ -52,19 +53,20 @@ class Pacer:
             self._timer = None
 
     def _schedule(self) -> None:
-        """At the first grid point that lies ahead and had no tick: one that was missed is not made up for.
-
-        A timer may be a little early; its point is still over.
-        """
-        passed = int((self._clock() - self._origin) / GRID_S)
-        self._point = max(passed, self._point) + 1
+        """At the first grid point that lies ahead and had no tick. A timer may be a little early, its point is over."""
+        self._point = max(self._passed(self._clock()), self._point) + 1
         self._timer = self._call_at(self._origin + self._point * GRID_S, self._tick)
 
+    def _passed(self, now: float) -> int:
+        return int((now - self._origin) / GRID_S + 1e-6)
+
     def _tick(self) -> None:
+        """The points that a busy loop has missed are made up for: the streams keep their rate."""
         now = self._clock()
         self._timer = None
+        points = 1 + min(max(self._passed(now) - self._point, 0), MOST_MADE_UP)
         for stream in tuple(self._streams):
-            if not stream.tick(now):
+            if not stream.tick(now, points):
                 self._streams.pop(stream, None)
         if self._streams:
             self._schedule()

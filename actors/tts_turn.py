@@ -136,9 +136,9 @@ class SpokenTurn:
         if self.paused_at is None:
             self._send_at_once()
 
-    def tick(self, now: float) -> bool:
-        """Send what is due at this point of the grid; False when there is nothing to send."""
-        self._send(self._pacing.at_tick(now, self._frames.ready))
+    def tick(self, now: float, points: int) -> bool:
+        """Send what is due; see `Paced`."""
+        self._send(self._pacing.at_tick(now, self._frames.ready, points))
         return self._frames.ready > 0
 
     # --- inside -----------------------------------------------------------------------------------------------------

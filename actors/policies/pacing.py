@@ -22,8 +22,8 @@ class Pacing:
     40 ms below the limit, which leaves room for the reports' jitter. When the queue has run half empty, because the
     model was slow or the client plays faster than our clock, the next tick fills it again.
 
-    Between two reports playout is taken to go on, a whole frame at a time, for at most 120 ms, and only if the gate
-    was open: so a gateway that dies is sent nothing beyond that.
+    Between two reports playout is taken to go on, a whole frame at a time, through what the gateway had queued, for at
+    most 120 ms, and only if the gate was open: a gateway that dies is sent nothing beyond that.
     """
 
     def __init__(self, *, lead_ms: Millis = Millis(200)) -> None:
@@ -31,6 +31,7 @@ class Pacing:
         self._target = max(SPEECH_FRAME, self._lead - 2 * SPEECH_FRAME)
         self._refill = self._target // 2
         self._played = 0
+        self._queued = 0
         self._held = True
         self._reported_at = 0.0
         self._starving_since: float | None = None
@@ -43,7 +44,7 @@ class Pacing:
             return
         stands = played == self._played and not queued and not held and played < self.sent
         self._starving_since = (self._starving_since or now) if stands else None
-        self._played, self._held, self._reported_at = played, held, now
+        self._played, self._queued, self._held, self._reported_at = played, queued, held, now
 
     def lost(self, now: float) -> Samples | None:
         """Where to go on, when what has left did not arrive: the gateway has been waiting for it too long."""
@@ -56,18 +57,17 @@ class Pacing:
 
     def played(self, now: float) -> Samples:
         """What is certainly, or all but certainly, played by now."""
-        played = self._played
-        if not self._held:
-            elapsed = min(max(now - self._reported_at, 0.0), TRUSTED_S)
-            played += int(elapsed / _FRAME_S + 1e-6) * SPEECH_FRAME
-        return Samples(min(played, max(self.sent, self._played)))
+        if self._held:
+            return Samples(self._played)
+        elapsed = min(max(now - self._reported_at, 0.0), TRUSTED_S)
+        return Samples(self._played + min(int(elapsed / _FRAME_S + 1e-6) * SPEECH_FRAME, self._queued))
 
     def at_once(self, now: float, ready: int) -> int:
         """Of `ready` frames, how many may leave without waiting for the grid: a burst, if the queue ran low."""
         ahead = self.sent - self.played(now)
         return min(ready, (self._target - ahead) // SPEECH_FRAME) if ahead < self._refill else 0
 
-    def at_tick(self, now: float, ready: int) -> int:
-        """Of `ready` frames, how many may leave at this tick of the grid."""
+    def at_tick(self, now: float, ready: int, points: int = 1) -> int:
+        """Of `ready` frames, how many may leave at this tick, `points` points of the grid after the last one."""
         room = (self.played(now) + self._lead - self.sent) // SPEECH_FRAME
-        return max(self.at_once(now, ready), min(ready, room, 1), 0)
+        return max(self.at_once(now, ready), min(ready, room, points), 0)
