@@ -89,12 +89,11 @@ class System:
             RuntimeError: with everything it printed.
         """
         self.wait_until_ready()
-        while "Everything runs" not in self.output():
+        while not all(re.search(rf"\b{part}\s+ready after", self.output()) for part in self.parts()):
             if time.monotonic() - self.started_at > START_LIMIT_S:
                 self.kill()
                 raise RuntimeError(f"`antiphon up` did not become complete:\n{self.output()}")
             time.sleep(_POLL_S)
-        self.parts()
         return self
 
     def is_ready(self) -> bool:
