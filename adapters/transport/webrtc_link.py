@@ -41,7 +41,7 @@ class WebRtcLimits:
         faults: malformed messages until the connection is closed.
         unsent_bytes: of messages that a client has not read, until it counts as gone.
         connections: open at once.
-        continuous: send sound all the time, silence too, for a client that cannot do without.
+        attentive_s: for which silence is sent, too, after the last speech or event (`inf`: always).
     """
 
     offer_bytes: int = 65_536
@@ -51,7 +51,7 @@ class WebRtcLimits:
     faults: int = 20
     unsent_bytes: int = 262_144
     connections: int = 64
-    continuous: bool = False
+    attentive_s: float = 5.0
 
 
 class WebRtcLink:
@@ -85,7 +85,7 @@ class WebRtcLink:
     def begin(self, conversation: Conversation, opened: Message) -> None:
         """The session is there: what it has said meanwhile comes after `opened`."""
         self._conversation = conversation
-        self._voice = Voice(self._track, conversation.pull, continuous=self._limits.continuous)
+        self._voice = Voice(self._track, conversation.pull, attentive_s=self._limits.attentive_s)
         self._outbox.insert(0, opened)
         self._deadline = asyncio.get_running_loop().call_later(self._limits.connect_s, self._too_late)
         self._flush()
@@ -98,6 +98,8 @@ class WebRtcLink:
             return
         self._outbox.append(message)
         self._flush()
+        if self._voice is not None:
+            self._voice.wake()
         unread = self._channel is not None and self._channel.bufferedAmount > self._limits.unsent_bytes
         if unread or len(self._outbox) > _EARLY_MESSAGES:
             DISCONNECTED.labels("webrtc", "unread").inc()

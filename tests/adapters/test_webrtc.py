@@ -1,4 +1,5 @@
 import asyncio
+import math
 from typing import Any
 
 import aiohttp
@@ -93,20 +94,40 @@ async def test_speech_is_heard_by_the_client_in_time_and_in_pitch() -> None:
         assert pitch(got, SPEECH_RATE) == pytest.approx(440, abs=2)
 
 
-async def test_nothing_is_sent_in_silence_but_a_sign_of_life() -> None:
+async def test_silence_is_sent_for_a_while_and_then_only_a_sign_of_life() -> None:
     host = FakeHost()
-    async with served(host) as url, await WebRtcClient.open(url) as client:
+    async with (
+        served(host, webrtc_limits=WebRtcLimits(attentive_s=0.5)) as url,
+        await WebRtcClient.open(url) as client,
+    ):
+        host.only.say(frames_of(speech(440, 0.1)))
         await client.until(lambda: [p for p in client.received if p.payload_bytes == 1] or None)
         mark = len(client.received)
         await client.until(lambda: len(client.received) >= mark + 2 or None)
-        between = np.diff([p.timestamp for p in client.received[mark - 1 :]])
-        assert set(between) == {20 * SPEECH_FRAME}
-        assert all(p.payload_bytes == 1 and not loud(p.samples).any() for p in client.received[mark:])
+        assert set(np.diff([p.timestamp for p in client.received[mark - 1 :]])) == {20 * SPEECH_FRAME}
+        assert all(p.payload_bytes == 1 for p in client.received[mark:])
+        assert not len(loud(client.heard(mark - 20)))
+
+
+async def test_an_event_lets_silence_be_sent_again() -> None:
+    host = FakeHost()
+    async with (
+        served(host, webrtc_limits=WebRtcLimits(attentive_s=0.1)) as url,
+        await WebRtcClient.open(url) as client,
+    ):
+        await client.until(lambda: [p for p in client.received if p.payload_bytes == 1] or None)
+        mark = len(client.received)
+        assert host.only.link is not None
+        host.only.link.tell(StateChanged(session=host.only.session, state="THINKING"))
+        await client.until(lambda: len([p for p in client.received[mark:] if p.payload_bytes > 1]) >= 3 or None)
 
 
 async def test_speech_after_silence_stands_where_it_belongs_in_time() -> None:
     host = FakeHost()
-    async with served(host) as url, await WebRtcClient.open(url) as client:
+    async with (
+        served(host, webrtc_limits=WebRtcLimits(attentive_s=0.1)) as url,
+        await WebRtcClient.open(url) as client,
+    ):
         await client.until(lambda: [p for p in client.received if p.payload_bytes == 1] or None)
         mark = len(client.received)
         host.only.say(frames_of(speech(440, 0.2)))
@@ -120,7 +141,7 @@ async def test_speech_after_silence_stands_where_it_belongs_in_time() -> None:
 async def test_a_client_that_needs_it_gets_sound_without_a_break() -> None:
     host = FakeHost()
     async with (
-        served(host, webrtc_limits=WebRtcLimits(continuous=True)) as url,
+        served(host, webrtc_limits=WebRtcLimits(attentive_s=math.inf)) as url,
         await WebRtcClient.open(url) as client,
     ):
         await client.until(lambda: len(client.received) >= 30 or None)
