@@ -88,9 +88,13 @@ class AsrActor(pykka.ThreadingActor):
         self._mailbox.post(self._on_ready, outcome)
 
     def on_stop(self) -> None:
-        """On the actor's thread: give the memory back."""
+        """On the actor's thread: give the memory back, all of it here.
+
+        A native object that dies later, on this daemon thread while the interpreter ends, aborts the process.
+        """
         if self._recognizer is not None:
             self._recognizer.close()
+            self._recognizer = None
 
     def on_receive(self, message: Transcribing) -> None:
         """On the actor's thread."""

@@ -125,8 +125,9 @@ class WhisperRecognizer:
         )
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Give the memory back; nothing can be transcribed after this."""
         self._whisper.model.unload_model()
+        del self._whisper
 
     def _tokenizer(self, language: str) -> Tokenizer:
         multilingual = self._whisper.model.is_multilingual
