@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import uvloop
 
-from protocol.audio import SPEECH_RATE
+from protocol.audio import MIC_RATE, SPEECH_RATE
 from protocol.conversation import SessionConfig
 from tests.clients.sound import as_samples, is_audible
 from tests.clients.webrtc import WebRtcClient
@@ -39,6 +39,15 @@ def audible_times(client: Client, since: float = 0.0) -> list[float]:
     else:
         sounds = [(one.at, as_samples(one.frame.pcm)) for one in client.received if one.is_speech]
     return [at for at, samples in sounds if at >= since and is_audible(samples, SPEECH_RATE)]
+
+
+async def left_at(client: Client, position: int) -> float:
+    """When the frame with this microphone sample left, once it has."""
+    while True:
+        missing = position + 1 - client.microphone.position
+        if missing <= 0:
+            return client.microphone.left_at(position)
+        await asyncio.sleep(missing / MIC_RATE)
 
 
 async def call_at_once(call: Callable[[float, Job], Coroutine[Any, Any, Result]], jobs: Sequence[Job]) -> list[Result]:

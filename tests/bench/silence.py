@@ -10,7 +10,7 @@ from typing import Final
 
 from protocol.conversation import Hold, SessionConfig, StateChanged
 from protocol.ports import Pcm
-from tests.bench.caller import TRANSPORTS, Transport, audible_times, call_at_once, connect, until
+from tests.bench.caller import TRANSPORTS, Transport, audible_times, call_at_once, connect, left_at, until
 from tests.bench.interruption import INTERRUPTIONS, LONG_REPLY
 from tests.bench.options import Options, Target
 from tests.bench.results import Findings
@@ -58,7 +58,7 @@ async def _interrupt(job: _Job, run: int) -> tuple[float, float | None]:
         first = client.microphone.say(job.words[run % len(job.words)])
         await client.event(StateChanged, lambda m: m.state == "LISTENING", since=since)
         await asyncio.sleep(_QUIET_S)
-        onset = client.microphone.left_at(first)
+        onset = await left_at(client, first)
         told = next((t.at for t in client.told[since:] if isinstance(t.message, Hold)), None)
         last = max(at for at in audible_times(client) if at < onset + _QUIET_S)
         return (last - onset) * 1000, None if told is None else (told - onset) * 1000

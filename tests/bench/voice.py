@@ -5,15 +5,13 @@ A last caller makes a pause in the middle of each question: `answered_early` say
 began before the question was over.
 """
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Final
 
-from protocol.audio import FRAME_MS, MIC_RATE
 from protocol.conversation import SessionConfig, StateChanged, TurnMeasured
 from protocol.ports import Pcm
-from tests.bench.caller import TRANSPORTS, Client, Transport, audible_times, call_at_once, connect, until
+from tests.bench.caller import TRANSPORTS, Client, Transport, audible_times, call_at_once, connect, left_at, until
 from tests.bench.options import Options, Target
 from tests.bench.results import Findings
 from tests.speech import joined, silence, spoken
@@ -84,8 +82,7 @@ async def _caller(begin_at: float, job: _Job) -> list[Answer]:
 async def _ask(client: Client, question: Pcm) -> Answer:
     since, begin = client.mark(), time.monotonic()
     first = client.microphone.say(question)
-    await asyncio.sleep(len(question) / MIC_RATE + 2 * FRAME_MS / 1000)
-    asked = client.microphone.left_at(first + len(question) - 1)
+    asked = await left_at(client, first + len(question) - 1)
     answered = audible_times(client, begin)
     if not answered:
         answered = await client.until(lambda: audible_times(client, begin) or None, _LIMIT_S)
