@@ -1,16 +1,15 @@
 """A session: the shell around turn-taking. It does what the policy decides, at once and in order. On the loop."""
 
 import asyncio
-import dataclasses
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 
 from actors.history import History
 from actors.policies.playout import PlayoutGate
-from actors.policies.turn_taking import TurnTaking, TurnTakingSettings, commands
+from actors.policies.turn_taking import TurnTaking, TurnTakingSettings
 from actors.policies.turn_taking.events import (
     Event,
     FirstFrameLeft,
@@ -21,29 +20,28 @@ from actors.policies.turn_taking.events import (
     VoiceReturned,
 )
 from actors.sessions.chores import Chores
+from actors.sessions.conductor import Conductor
+from actors.sessions.doings import doings
 from actors.sessions.ears import Ears
 from actors.sessions.latencies import Latencies
 from actors.sessions.mouth import Mouth, ReplyTimes
-from actors.sessions.ports import CallLater, Cancel, Clock, Router
-from actors.sessions.voice import Voice, Wanted
+from actors.sessions.ports import CallLater, Clock, Router
+from actors.sessions.voice import Voice
+from actors.sessions.wishes import changed, taking_turns, wanted
 from protocol.conversation import (
     Accepted,
     ClientPlayout,
     CommandRefused,
     Configure,
-    Hold,
     Interrupt,
-    Release,
     Say,
     SessionClosed,
     SessionConfig,
     SessionError,
-    StateChanged,
-    Transcript,
 )
 from protocol.errors import Refused
 from protocol.hearing import AsrEvent, FinalTranscript, SpeechStarted, SpeechStopped, VadEvent
-from protocol.ids import Millis, SessionId, TurnId, WorkerName
+from protocol.ids import SessionId, TurnId, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus, ReplyGenerator, Respond, Subscription
 from protocol.subjects import Subject, asr_event, parse, tts_event
@@ -88,7 +86,7 @@ class Session:
         self._router = router
         self._clock = clock
         self._emit = emit
-        self._turns = TurnTaking(_taking_turns(settings or TurnTakingSettings(), config))
+        self._turns = TurnTaking(taking_turns(settings or TurnTakingSettings(), config))
         self._chores = Chores(call_later)
         self._history = History(system=config.system_prompt or "")
         self._latencies = Latencies(silence_s=silence_s)
@@ -102,7 +100,7 @@ class Session:
         )
         self._voice = Voice(
             session=session,
-            wanted=_wanted(config),
+            wanted=wanted(config),
             bus=bus,
             router=router,
             chores=self._chores,
@@ -110,6 +108,7 @@ class Session:
             on_returned=lambda: self._feed(VoiceReturned()),
             on_refused=self._tell_error,
         )
+        self._untold: deque[Message] = deque()
         self._mouth = Mouth(
             session=session,
             language=config.language or "en",
@@ -120,18 +119,31 @@ class Session:
             latencies=self._latencies,
             clock=clock,
             times=reply_times or ReplyTimes(),
-            tell=self._tell,
+            tell=self._untold.append,
             feed=self._feed,
         )
-        self._inbox: deque[Event] = deque()
-        self._working = False
-        self._untold: deque[Message] = deque()
+        does = doings(
+            session=session,
+            gate=gate,
+            voice=self._voice,
+            ears=self._ears,
+            mouth=self._mouth,
+            history=self._history,
+            tell=self._untold.append,
+            tell_error=self._tell_error,
+            note_hold=self._note_hold,
+        )
+        self._conductor = Conductor(
+            self._turns,
+            clock=clock,
+            chores=self._chores,
+            do=lambda command: does[type(command)](command),
+            then=self._tell_all,
+            rest=self._change_voice,
+        )
         self._noticed_at = 0.0
-        self._due: Millis | None = None
-        self._call_off: Cancel | None = None
         self._subscriptions: list[Subscription] = []
         self._unwatch: Callable[[], None] | None = None
-        self._does: dict[type[Any], Callable[[Any], None]] = self._doings()
 
     # --- its life ---------------------------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -151,7 +163,6 @@ class Session:
         if self._turns.closed:
             return
         self._feed(SessionEnding())
-        self._mouth.close()
         self._voice.end()
         self._ears.end()
         if self._unwatch is not None:
@@ -213,7 +224,7 @@ class Session:
                 raise Refused("unexpected", "A session does not take this command.")
 
     def _say(self, say: Say) -> None:
-        refusal = self._turns.why_not_say(say, self._now())
+        refusal = self._turns.why_not_say(say, self._conductor.now())
         if refusal is not None:
             raise Refused(*refusal)
         if not self._mouth.has_room(self._turns.turn, say.text):
@@ -221,17 +232,16 @@ class Session:
         self._feed(say)
 
     def _configure(self, changes: SessionConfig) -> None:
-        chosen = {f.name: v for f in dataclasses.fields(changes) if (v := getattr(changes, f.name)) is not None}
-        config = dataclasses.replace(self._config, **chosen)
-        if _wanted(config) != _wanted(self._config):
-            self._voice.want(_wanted(config))
+        config = changed(self._config, changes)
+        if wanted(config) != wanted(self._config):
+            self._voice.want(wanted(config))
         if config.language != self._config.language:
             self._ears.speak_language(config.language or "en")
             self._mouth.language = config.language or "en"
         self._history.system = config.system_prompt or ""
-        self._turns.configure(_taking_turns(self._turns.settings, config))
+        self._turns.configure(taking_turns(self._turns.settings, config))
         self._config = config
-        self._settle()
+        self._conductor.settle()
 
     def _on_voice(self, subject: Subject, message: Any, _respond: Respond | None) -> None:
         if parse(subject).worker == self._voice.worker:
@@ -247,58 +257,20 @@ class Session:
     def _on_worker(self, name: WorkerName, announcement: Announcement | None) -> None:
         self._voice.on_worker(name, announcement)
         self._ears.on_worker(name, announcement)
-        self._settle()
+        self._conductor.settle()
 
-    # --- deciding and doing -----------------------------------------------------------------------------------------
+    # --- deciding and telling ---------------------------------------------------------------------------------------
     def _feed(self, event: Event) -> None:
-        """Let the policy decide and do what it says; events that come of that are next."""
-        self._inbox.append(event)
-        if self._working:
-            return
-        self._working = True
-        try:
-            while self._inbox:
-                self._execute(self._turns.on(self._inbox.popleft(), self._now()))
-        finally:
-            self._working = False
-        self._settle()
+        self._conductor.feed(event)
 
-    def _on_time(self) -> None:
-        self._call_off, self._due = None, None
-        self._working = True
-        try:
-            self._execute(self._turns.on_time(self._now()))
-            while self._inbox:
-                self._execute(self._turns.on(self._inbox.popleft(), self._now()))
-        finally:
-            self._working = False
-        self._settle()
-
-    def _execute(self, decided: Sequence[commands.Command]) -> None:
-        for command in decided:
-            self._does[type(command)](command)
-        self._tell_all()
-
-    def _settle(self) -> None:
-        """Between two events: change the voice if that is due and nothing is spoken; set the alarm."""
+    def _change_voice(self) -> None:
+        """If that is due and nothing is being spoken."""
         idle = not self._turns.turn and not self._turns.prepared and not self._turns.closed
         if self._voice.change_due and idle:
             self._voice.change()
-        due = self._turns.deadline()
-        if due == self._due:
-            return
-        if self._call_off is not None:
-            self._call_off()
-            self._call_off = None
-        self._due = due
-        if due is not None:
-            self._call_off = self._chores.later((due - self._now()) / 1000, self._on_time)
-
-    def _tell(self, message: Message) -> None:
-        """Soon: what others are told never stands in the way of what is to be done."""
-        self._untold.append(message)
 
     def _tell_all(self) -> None:
+        """What others are told never stands in the way of what is to be done."""
         while self._untold:
             self._emit(self._untold.popleft())
 
@@ -306,55 +278,5 @@ class Session:
         log.warning("session error", session=self._session, code=code, turn=turn)
         self._emit(SessionError(session=self._session, code=code, message=message[:MAX_REASON], turn=turn))
 
-    def _now(self) -> Millis:
-        return Millis(int(self._clock() * 1000))
-
-    # --- the commands -----------------------------------------------------------------------------------------------
-    def _doings(self) -> dict[type[Any], Callable[[Any], None]]:
-        mouth, voice, gate, history = self._mouth, self._voice, self._gate, self._history
-        return {
-            commands.HoldGate: self._hold,
-            commands.ReleaseGate: self._release,
-            commands.PauseVoice: lambda c: voice.pause(c.turn),
-            commands.ResumeVoice: lambda c: voice.resume(c.turn, gate.wanted),
-            commands.NudgeVoice: lambda c: mouth.nudge(c.turn),
-            commands.StopVoice: lambda c: mouth.stop(c.turn),
-            commands.AskTranscript: self._ears.ask,
-            commands.PrepareReply: lambda c: mouth.prepare(c.turn, c.text),
-            commands.AdoptReply: lambda c: mouth.adopt(c.turn),
-            commands.DropReply: lambda c: mouth.drop(c.turn),
-            commands.CommitUser: lambda c: history.add_user(c.text),
-            commands.WithdrawUser: lambda _: history.withdraw_user(),
-            commands.AskReply: lambda c: mouth.ask(c.turn),
-            commands.SpeakText: lambda c: mouth.say(c.turn, c.text, last=c.last),
-            commands.AddText: lambda c: mouth.add(c.turn, c.text, last=c.last),
-            commands.EndText: lambda c: mouth.end_text(c.turn),
-            commands.ContinueReply: lambda c: mouth.go_on(c.turn, c.anew, held=c.held),
-            commands.CommitReply: lambda c: mouth.commit(c.turn),
-            commands.CutReply: lambda c: mouth.cut(c.turn),
-            commands.TellState: lambda c: self._tell(StateChanged(session=self._session, state=c.state, turn=c.turn)),
-            commands.TellTranscript: lambda c: self._tell(
-                Transcript(session=self._session, utterance=c.utterance, text=c.text[:16_000], final=c.final)
-            ),
-            commands.TellError: lambda c: self._tell_error(c.code, c.message, c.turn),
-            commands.ReleaseAll: lambda _: None,
-        }
-
-    def _hold(self, command: commands.HoldGate) -> None:
-        self._gate.hold(command.turn)
-        self._latencies.held(command.turn, self._clock() - self._noticed_at)
-        self._tell(Hold(session=self._session, turn=command.turn))
-
-    def _release(self, command: commands.ReleaseGate) -> None:
-        self._gate.release(command.turn)
-        self._tell(Release(session=self._session, turn=command.turn))
-
-
-def _taking_turns(settings: TurnTakingSettings, config: SessionConfig) -> TurnTakingSettings:
-    names = ("barge_in", "end_of_turn_ms", "resume_delay_ms", "tentative_hold", "language")
-    chosen = {name: value for name in names if (value := getattr(config, name)) is not None}
-    return dataclasses.replace(settings, **chosen)
-
-
-def _wanted(config: SessionConfig) -> Wanted:
-    return Wanted(config.voice, config.language or "en", config.speed or 1.0)
+    def _note_hold(self, turn: TurnId) -> None:
+        self._latencies.held(turn, self._clock() - self._noticed_at)

@@ -7,6 +7,7 @@ import structlog
 from actors.policies.turn_taking.commands import AskTranscript
 from actors.sessions.chores import Chores
 from actors.sessions.ports import Clock, Router
+from actors.sessions.seeker import Seeker
 from protocol.conversation import CommandRefused
 from protocol.errors import BusUnavailable, Refused
 from protocol.hearing import AsrEvent, EndListening, StartListening, Transcribe
@@ -18,7 +19,6 @@ from protocol.workers import Announcement, WorkerRefused
 
 START_TIMEOUT_S: Final = 5.0
 CHECK_TIMEOUT_S: Final = 1.0
-RETRY_S: Final = (0.25, 0.5, 1.0, 2.0, 5.0)
 SUSPICIOUS_S: Final = 2.5
 """A worker that has not answered for this long is asked whether it lives."""
 
@@ -40,8 +40,7 @@ class Ears:
         self._worker: WorkerName | None = None
         self._started_at = UnixMicros(0)
         self._ready = False
-        self._seeking = False
-        self._attempt = 0
+        self._seeker = Seeker(chores, self._find)
         self._asked: AskTranscript | None = None
         self._asked_at = 0.0
 
@@ -68,7 +67,7 @@ class Ears:
         """
         self._router.choose_asr(language=language)
         self._language = language
-        self._seek()
+        self._seeker.seek()
 
     def ask(self, command: AskTranscript) -> None:
         """Have a range transcribed; while nobody listens the newest request waits."""
@@ -88,13 +87,13 @@ class Ears:
         """A worker came, went, or says something new of itself."""
         if name != self._worker:
             if not self._ready and announcement is not None and announcement.kind == "asr":
-                self._seek()
+                self._seeker.seek()
             return
-        gone = announcement is None or announcement.started_at != self._started_at
-        if gone or (announcement is not None and announcement.state == "draining"):
-            self._ready = self._ready and not gone
-            self._attempt = 0
-            self._seek()
+        if announcement is None or announcement.started_at != self._started_at:
+            self._ready = False
+            self._seeker.seek()
+        elif announcement.state == "draining":
+            self._seeker.seek()
 
     def end(self) -> None:
         """The session closes."""
@@ -112,25 +111,12 @@ class Ears:
         except Refused:
             if self._worker == worker and self._bus.is_connected:
                 self._ready = False
-                self._seek()
-
-    def _seek(self) -> None:
-        if not self._seeking:
-            self._seeking = True
-            self._chores.start(self._find())
+                self._seeker.seek()
 
     async def _find(self) -> None:
         before = self._worker
-        try:
-            announcement = self._router.choose_asr(language=self._language)
-            await self._start_at(announcement.name, START_TIMEOUT_S)
-        except Refused:
-            delay = RETRY_S[min(self._attempt, len(RETRY_S) - 1)]
-            self._attempt += 1
-            self._chores.later(delay, self._seek)
-            return
-        finally:
-            self._seeking = False
+        announcement = self._router.choose_asr(language=self._language)
+        await self._start_at(announcement.name, START_TIMEOUT_S)
         if before is not None and before != announcement.name:
             self._bus.publish(asr_command(self._session, before), EndListening(session=self._session))
         self._settle(announcement)

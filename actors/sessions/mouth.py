@@ -5,19 +5,26 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.history import History
-from actors.policies.heard import HeardText
 from actors.policies.phrasing import Phrasing
 from actors.policies.playout import PlayoutGate
-from actors.policies.turn_taking.events import Event, LastFrameLeft, ReplyFailed, TextHandedOver, VoiceFailed
+from actors.policies.turn_taking.events import (
+    Event,
+    LastFrameLeft,
+    ListenerAway,
+    ReplyFailed,
+    TextHandedOver,
+    VoiceFailed,
+)
 from actors.reply import start_reply
 from actors.sessions.latencies import Latencies
 from actors.sessions.ports import Clock
+from actors.sessions.reach import Reach
+from actors.sessions.settlement import Settlement
 from actors.sessions.speech import MAX_CHARACTERS, MAX_UNSPOKEN, Speech
 from actors.sessions.voice import Voice
-from protocol.audio import SPEECH_RATE
-from protocol.conversation import ClientPlayout, Flush, Heard, Reply, TurnMeasured
+from protocol.conversation import ClientPlayout, Flush, Reply
 from protocol.errors import ReplyUnavailable
-from protocol.ids import Samples, SessionId, TurnId
+from protocol.ids import SessionId, TurnId
 from protocol.message import Message
 from protocol.ports import ChatMessage, ReplyGenerator
 from protocol.speaking import PhrasePlaced, SpeakingFailed, SpeechBegan, SpeechFinished, TtsEvent
@@ -66,7 +73,16 @@ class Mouth:
         self._tell = tell
         self._feed = feed
         self._speeches: dict[TurnId, Speech] = {}
-        self._client: tuple[ClientPlayout, float] | None = None
+        self._reach = Reach(gate, clock)
+        self._settlement = Settlement(
+            session=session,
+            history=history,
+            latencies=latencies,
+            reach=self._reach,
+            clock=clock,
+            tell=tell,
+            voice_name=lambda: voice.model,
+        )
 
     # --- beginning --------------------------------------------------------------------------------------------------
     def ask(self, turn: TurnId) -> None:
@@ -113,7 +129,7 @@ class Mouth:
     def has_room(self, turn: TurnId, text: str) -> bool:
         """Whether the voice can take this much more of a turn."""
         speech = self._speeches.get(turn)
-        if speech is None:
+        if speech is None or speech.origin != "say":
             return True
         ahead = speech.unspoken_characters + len(text)
         return ahead <= MAX_UNSPOKEN and speech.characters + len(text) <= MAX_CHARACTERS
@@ -159,8 +175,11 @@ class Mouth:
 
     # --- going on ---------------------------------------------------------------------------------------------------
     def nudge(self, turn: TurnId) -> None:
-        """Something may have been lost on the way, or the worker with it."""
+        """Nothing moves: nobody listens, something was lost on the way, or the worker is gone."""
         if turn != self._gate.turn:
+            return
+        if self._gate.queued and not self._gate.held:
+            self._feed(ListenerAway(turn))
             return
         if not self._gate.held:
             self._voice.resume(turn, self._gate.wanted)
@@ -171,7 +190,7 @@ class Mouth:
         speech = self._speeches.pop(turn, None)
         if speech is None:
             return
-        split = self._settle(speech, interrupted=True)
+        split = self._settlement.cut(speech)
         self._gate.flush(turn)
         self._voice.stop(turn)
         self._gate.expect(anew, held=held)
@@ -201,25 +220,20 @@ class Mouth:
         """A prepared reply is not wanted; nobody has heard of it."""
         self.stop(turn)
         self._speeches.pop(turn, None)
-        self._latencies.settled(turn)
+        self._settlement.unheard_of(turn)
 
     def cut(self, turn: TurnId) -> None:
         """It ended where the listener stopped hearing it."""
         speech = self._speeches.pop(turn, None)
         if speech is not None:
-            self._settle(speech, interrupted=True)
+            self._settlement.cut(speech)
 
     def commit(self, turn: TurnId) -> None:
         """It was heard to its end."""
         speech = self._speeches.pop(turn, None)
-        if speech is None:
-            return
-        speech.cancel()
-        self._history.add_assistant(speech.text)
-        self._latencies.settled(turn)
-        self._tell(
-            Heard(session=self._session, turn=turn, heard=speech.text, unheard="", interrupted=False, exact=True)
-        )
+        if speech is not None:
+            speech.cancel()
+            self._settlement.whole(speech)
 
     def close(self) -> None:
         """Nothing more is said."""
@@ -227,35 +241,16 @@ class Mouth:
             speech.cancel()
         self._speeches.clear()
 
-    def _settle(self, speech: Speech, *, interrupted: bool) -> HeardText:
-        split = speech.heard(self._played(speech.turn))
-        self._history.add_assistant(split.heard)
-        self._tell(
-            Heard(
-                session=self._session,
-                turn=speech.turn,
-                heard=split.heard,
-                unheard=split.unheard,
-                interrupted=interrupted,
-                exact=split.exact,
-            )
-        )
-        measured = self._latencies.settled(speech.turn)
-        if "speech_started_to_hold" in measured:
-            self._tell_measured(speech.turn, measured)
-        return split
-
     # --- what is heard of it ----------------------------------------------------------------------------------------
     def first_frame(self, turn: TurnId) -> None:
         """It begins to sound at the client's end."""
         speech = self._speeches.get(turn)
         if speech is not None:
-            answers = speech.origin == "reply"
-            self._tell_measured(turn, self._latencies.first_frame(turn, self._clock(), answers_user=answers))
+            self._settlement.sounds(speech)
 
     def client_played(self, playout: ClientPlayout) -> None:
         """A client with a buffer of its own says how far its loudspeaker is."""
-        self._client = (playout, self._clock())
+        self._reach.client_played(playout)
 
     def on_voice_event(self, event: TtsEvent) -> None:
         """The worker says how the turn stands; what belongs to no turn of ours is ignored."""
@@ -278,18 +273,3 @@ class Mouth:
             self._voice.recover()
         else:
             self._feed(VoiceFailed(event.turn, event.code, event.reason))
-
-    def _played(self, turn: TurnId) -> Samples:
-        """What has reached the listener: a client's own word where it gives one, up to now."""
-        if turn != self._gate.turn:
-            return Samples(0)
-        if self._client is None or self._client[0].turn != turn:
-            return self._gate.played
-        report, came_at = self._client
-        since = 0.0 if self._gate.held else self._clock() - came_at
-        return Samples(min(self._gate.played, report.played + int(since * SPEECH_RATE)))
-
-    def _tell_measured(self, turn: TurnId, latencies: dict[str, float]) -> None:
-        if latencies:
-            rounded = {name: round(ms, 3) for name, ms in latencies.items()}
-            self._tell(TurnMeasured(session=self._session, turn=turn, latencies_ms=rounded, voice=self._voice.model))

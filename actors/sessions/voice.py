@@ -9,6 +9,8 @@ import structlog
 
 from actors.sessions.chores import Chores
 from actors.sessions.ports import Router
+from actors.sessions.seeker import Seeker
+from actors.sessions.wishes import Wanted
 from protocol.conversation import CommandRefused
 from protocol.errors import BusUnavailable, Refused
 from protocol.ids import ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
@@ -30,20 +32,10 @@ from protocol.workers import Announcement, WorkerRefused
 START_TIMEOUT_S: Final = 15.0
 """A model that is not resident has to be loaded first."""
 CHECK_TIMEOUT_S: Final = 1.0
-RETRY_S: Final = (0.25, 0.5, 1.0, 2.0, 5.0)
 MAX_WAITING: Final = 2_000
 """Pieces of text that wait for a worker: more than any bounded reply has."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a session wants to speak with; `voice` None is the deployment's default."""
-
-    voice: str | None
-    language: str
-    speed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +77,7 @@ class Voice:
         self._place: _Place | None = None
         self._ready = False
         self._lost = False
-        self._seeking = False
-        self._attempt = 0
+        self._seeker = Seeker(chores, self._find)
         self._waiting: deque[TextChunk] = deque(maxlen=MAX_WAITING)
         self.change_due = False
         """Another voice or worker is wanted as soon as nothing is being spoken."""
@@ -137,7 +128,7 @@ class Voice:
         except Refused as refused:
             self._on_refused(refused.code, refused.reason)
             if before is None or self._lost:
-                self._seek()
+                self._seeker.seek()
                 return
             self._settle(before)
             return
@@ -149,22 +140,28 @@ class Voice:
         """A worker came, went, or says something new of itself."""
         if self._place is None or name != self._place.worker:
             if self._lost and announcement is not None and announcement.kind == "tts":
-                self._seek()
+                self._seeker.seek()
             return
         if announcement is None or announcement.started_at != self._place.started_at:
             self.recover()
         elif announcement.state == "draining":
-            self.change_due = True
+            self.change_due = self.change_due or self._is_elsewhere()
+
+    def _is_elsewhere(self) -> bool:
+        """Whether another worker has the voice."""
+        try:
+            return self._choose(self._wanted).worker != self.worker
+        except Refused:
+            return False
 
     def recover(self) -> None:
         """The worker no longer speaks for us: find one that does."""
         if not self._lost:
             self._lost = True
             self._ready = False
-            self._attempt = 0
             log.warning("voice lost", session=self._session, worker=self.worker)
             self._on_lost()
-        self._seek()
+        self._seeker.seek()
 
     def check(self) -> None:
         """It says nothing though it should: see whether it lives."""
@@ -178,23 +175,10 @@ class Voice:
             if self._ready and self._place == place and self._bus.is_connected:
                 self.recover()
 
-    def _seek(self) -> None:
-        if not self._seeking:
-            self._seeking = True
-            self._chores.start(self._find())
-
     async def _find(self) -> None:
         """In the wanted voice if anybody has it, else in any."""
-        try:
-            place = self._choose_any()
-            await self._start_at(place, timeout_s=START_TIMEOUT_S)
-        except Refused:
-            delay = RETRY_S[min(self._attempt, len(RETRY_S) - 1)]
-            self._attempt += 1
-            self._chores.later(delay, self._seek)
-            return
-        finally:
-            self._seeking = False
+        place = self._choose_any()
+        await self._start_at(place)
         was_lost, self._lost = self._lost, False
         self._place = place
         if was_lost:

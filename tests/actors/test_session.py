@@ -334,6 +334,14 @@ async def test_a_voice_that_stalls_is_nudged_then_given_up() -> None:
     assert states(stage)[-1] == "LISTENING"
 
 
+async def test_a_client_that_is_away_for_ten_seconds_hears_the_rest() -> None:
+    stage = await speaking(await Stage(["It is noon."]).open())
+    await stage.advance(10_000)
+    assert stage.bus.said(Resume) == []
+    assert stage.told(SessionError) == []
+    assert await stage.play(45) == 45
+
+
 async def test_latencies_are_told_with_the_first_frame_and_after_an_interruption() -> None:
     stage = await speaking(await Stage(["It is noon."]).open())
     measured = stage.told(TurnMeasured)[0]

@@ -289,6 +289,17 @@ def test_a_language_model_that_thinks_in_mid_reply_has_its_time() -> None:
     assert talk.state == "SPEAKING"
 
 
+def test_a_client_that_takes_nothing_is_waited_for_longer_than_a_voice() -> None:
+    talk = speaking()
+    for _ in range(59):
+        talk.wait(1_000).on(e.ListenerAway(TurnId(1)))
+    assert talk.state == "SPEAKING"
+    assert talk.played(1_920).wait(500).state == "SPEAKING"
+    for _ in range(62):
+        talk.wait(1_000).on(e.ListenerAway(TurnId(1)))
+    assert talk.errors() == ["listener-gone"]
+
+
 def test_a_lost_voice_goes_on_under_a_new_number() -> None:
     talk = speaking().on(e.VoiceLost()).wait(9_000).on(e.VoiceReturned())
     assert talk.did == [c.ContinueReply(TurnId(1), TurnId(2), held=False), c.TellState("SPEAKING", TurnId(2))]

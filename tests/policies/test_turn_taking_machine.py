@@ -229,6 +229,10 @@ class World(RuleBasedStateMachine):
     def voice_fails(self, offset: int) -> None:
         self.on(e.VoiceFailed(self.some_turn(offset), "synthesis-failed", "it failed"))
 
+    @rule(offset=st.integers(-2, 0))
+    def client_takes_nothing(self, offset: int) -> None:
+        self.on(e.ListenerAway(self.some_turn(offset)))
+
     @rule(back=st.booleans())
     def worker_comes_or_goes(self, back: bool) -> None:  # noqa: FBT001 - Hypothesis
         self.on(e.VoiceReturned() if back else e.VoiceLost())

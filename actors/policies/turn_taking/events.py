@@ -31,6 +31,13 @@ class PlayoutMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerAway:
+    """There is sound to play, and the client does not take it: its connection is lost, not our voice."""
+
+    turn: TurnId
+
+
+@dataclass(frozen=True, slots=True)
 class LastFrameLeft:
     """The last frame of the turn has left for the client, or it has none."""
 
@@ -85,6 +92,7 @@ Event = (
     | TextHandedOver
     | FirstFrameLeft
     | PlayoutMoved
+    | ListenerAway
     | LastFrameLeft
     | ReplyFailed
     | VoiceFailed

@@ -6,6 +6,7 @@ from actors.policies.turn_taking.events import (
     Event,
     FirstFrameLeft,
     LastFrameLeft,
+    ListenerAway,
     PlayoutMoved,
     ReplyFailed,
     SessionEnding,
@@ -159,6 +160,7 @@ class TurnTaking:
         event: TextHandedOver
         | FirstFrameLeft
         | PlayoutMoved
+        | ListenerAway
         | LastFrameLeft
         | ReplyFailed
         | VoiceFailed
@@ -173,6 +175,8 @@ class TurnTaking:
                 self._replying.first_frame(event, now)
             case PlayoutMoved():
                 self._replying.played(event, now)
+            case ListenerAway():
+                self._replying.listener_away(event, now)
             case LastFrameLeft():
                 self._replying.last_frame(event, now)
             case ReplyFailed():

@@ -23,6 +23,7 @@ class OwnTurn:
         sounding: its first frame has left.
         moved_at: when it last came forward.
         lost_at: when its voice was lost; None while that is well.
+        away_since: when the client stopped taking its sound; None while it does.
     """
 
     turn: TurnId
@@ -34,6 +35,7 @@ class OwnTurn:
     played: Samples = Samples(0)
     nudged_at: Millis = Millis(0)
     lost_at: Millis | None = None
+    away_since: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)

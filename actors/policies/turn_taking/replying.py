@@ -12,6 +12,7 @@ from actors.policies.turn_taking.commands import (
 from actors.policies.turn_taking.events import (
     FirstFrameLeft,
     LastFrameLeft,
+    ListenerAway,
     PlayoutMoved,
     ReplyFailed,
     TextHandedOver,
@@ -76,6 +77,7 @@ class Replying:
             return
         reply.sounding = True
         reply.moved_at = now
+        reply.away_since = None
         if self._floor.state == "THINKING":
             self._floor.settle_user()
             self._floor.move_to("SPEAKING", now)
@@ -86,6 +88,14 @@ class Replying:
         if reply is not None and event.played > reply.played:
             reply.played = event.played
             reply.moved_at = now
+            reply.away_since = None
+
+    def listener_away(self, event: ListenerAway, now: Millis) -> None:
+        """Keep the place for a client that comes back."""
+        reply = self._current(event.turn)
+        if reply is not None:
+            reply.moved_at = now
+            reply.away_since = now if reply.away_since is None else reply.away_since
 
     def last_frame(self, event: LastFrameLeft, now: Millis) -> None:
         """All was said."""
@@ -136,6 +146,7 @@ class Replying:
         reply.lost_at = None
         reply.moved_at = reply.nudged_at = now
         reply.played = Samples(0)
+        reply.away_since = None
         floor.do(ContinueReply(before, reply.turn, held=floor.state == "BARGED_IN" or floor.likely_at is not None))
         floor.move_to(floor.state, floor.entered_at)
 
@@ -173,6 +184,8 @@ class Replying:
         settings = self._floor.settings
         if reply.lost_at is not None:
             return Millis(reply.lost_at + settings.voice_return_ms)
+        if reply.away_since is not None:
+            return Millis(reply.away_since + settings.listener_return_ms)
         patient = reply.open or not reply.sounding
         return Millis(reply.moved_at + (settings.reply_timeout_ms if patient else settings.stall_limit_ms))
 
@@ -190,6 +203,8 @@ class Replying:
     def _what_failed(reply: OwnTurn) -> tuple[str, str]:
         if reply.lost_at is not None:
             return "voice-lost", "The voice's worker is gone and did not come back in time."
+        if reply.away_since is not None:
+            return "listener-gone", "The client takes no sound."
         if reply.handed:
             return "voice-stalled", "The voice sends no sound."
         return "reply-timeout", "No reply came in time."

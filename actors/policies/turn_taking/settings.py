@@ -27,6 +27,7 @@ class TurnTakingSettings:
         stall_nudge_ms: a voice that says nothing for this long, though it should, is asked to go on.
         stall_limit_ms: then it is given up.
         voice_return_ms: how long a reply waits for its voice's worker to come back.
+        listener_return_ms: how long a reply waits for a client that takes no sound.
         say_idle_ms: a `say` whose next piece does not come within this time has ended.
         prepare: whether a reply is prepared at the likely end of speech.
         apology: spoken when a reply fails; empty: nothing is spoken.
@@ -49,6 +50,7 @@ class TurnTakingSettings:
     stall_nudge_ms: Millis = Millis(1_000)
     stall_limit_ms: Millis = Millis(5_000)
     voice_return_ms: Millis = Millis(10_000)
+    listener_return_ms: Millis = Millis(60_000)
     say_idle_ms: Millis = Millis(10_000)
     prepare: bool = True
     apology: str = ""
