@@ -134,7 +134,7 @@ function showFloor() {
 function showMicrophone({ present, muted }) {
   stage.microphone({ present, muted });
   const button = part("mute");
-  button.setAttribute("aria-pressed", String(muted));
+  button.dataset.muted = String(muted);
   button.querySelector("span").textContent = present ? (muted ? "Unmute" : "Mute") : "Microphone";
   part("level").dataset.muted = String(muted);
   part("level-label").textContent = present ? (muted ? "Microphone muted" : "Microphone") : "No microphone";

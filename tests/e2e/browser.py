@@ -35,6 +35,13 @@ _FLAGS: Final = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
+_LOG: Final = """
+window.shown = [];
+new MutationObserver(() => {
+  const { state } = document.body.dataset;
+  if (state !== shown.at(-1)?.state) shown.push({ state, at: performance.now() });
+}).observe(document, { attributeFilter: ["data-state"], subtree: true });
+"""
 _RECORDER: Final = (Path(__file__).parent / "recorder.js").read_text()
 
 Microphone = Literal["refused"] | Path
@@ -107,6 +114,11 @@ class TalkPage:
         """Return when the page shows this state."""
         await self.page.wait_for_selector(f"body[data-state='{state}']", timeout=timeout_ms)
 
+    async def has_shown(self, state: str) -> float:
+        """Return when it shows this state or has shown it, however briefly: at which of the page's milliseconds."""
+        await self.until(f"shown.some(s => s.state === '{state}')")
+        return float(await self.page.evaluate("name => shown.find(s => s.state === name).at", state))
+
     async def shows(self, selector: str, text: str = "", *, timeout_ms: float = PATIENCE_MS) -> str:
         """The whole text of the first element that holds `text`, once it is visible."""
         found = self.page.locator(selector).filter(has_text=text).first
@@ -151,5 +163,6 @@ async def talk_page(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, device_scale_factor=scale
         )
         talk = TalkPage(await context.new_page())
+        await talk.page.add_init_script(_LOG)
         await talk.page.goto(url)
         yield talk
