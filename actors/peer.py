@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from actors import metrics
+from actors.microphone import Microphone
 from actors.peer_ports import Clock, Ears, MakeSession, PeerLimits, VadOptions
 from actors.playout_reports import PlayoutReports
 from actors.policies.playout import PlayoutGate, Pulled
 from actors.policies.rates import TokenBucket
-from protocol.audio import FRAME_MS, MIC_FRAME, Flags, Frame, Kind
+from protocol.audio import Flags, Frame
 from protocol.codec import type_of
 from protocol.conversation import (
     Accepted,
@@ -30,18 +29,14 @@ from protocol.conversation import (
     SessionError,
     TurnMeasured,
 )
-from protocol.errors import MalformedMessage
 from protocol.hearing import SpeechLikely, SpeechStarted, VadEvent
-from protocol.ids import Samples, SessionId, TurnId, UnixMicros
+from protocol.ids import Millis, Samples, SessionId, TurnId
 from protocol.message import Message
 from protocol.ports import Bus, ClientLink, Subscription
-from protocol.subjects import Subject, gate, mic_frames, session_event, tts_frames, vad
+from protocol.subjects import Subject, gate, session_event, tts_frames, vad
 
-_FRAME_BYTES: Final = 2 * MIC_FRAME
-_CLOCK_DRIFT: Final = 1.01
-"""A client's clock may run a little faster than ours."""
-
-log = structlog.get_logger()
+_STOP_MARGIN_MS: Final = 100
+"""Silence beyond what the detector asks for, since it looks at windows of 32 ms."""
 
 OnPeer = Callable[["Peer", str], None]
 
@@ -75,17 +70,20 @@ class Peer:
         self._on_detached = on_detached
         self._on_over = on_over
         self._clock = clock
-        self._wall_clock = wall_clock
         self._vad = vad_options or VadOptions()
         self._limits = limits or PeerLimits()
         self._commands = TokenBucket(rate=self._limits.commands_per_s, burst=self._limits.command_burst)
-        self._mic_rate = TokenBucket(rate=1000 / FRAME_MS * _CLOCK_DRIFT, burst=self._limits.mic_lead_frames)
         self.gate = PlayoutGate()
         self._reports = PlayoutReports(session, self.gate, bus)
         self._session_actor = make_session(session=session, config=config, gate=self.gate, emit=self.emit)
-        self._mic_subject = mic_frames(session)
-        self._mic_frames = 0
-        self._mic_position = Samples(0)
+        self._microphone = Microphone(
+            session=session,
+            bus=bus,
+            ears=ears,
+            lead_frames=self._limits.mic_lead_frames,
+            clock=clock,
+            wall_clock=wall_clock,
+        )
         self._noticed_at: float | None = None
         self._waits_until: float | None = None
         self._client_heard: tuple[TurnId, Samples] | None = None
@@ -128,32 +126,8 @@ class Peer:
         Raises:
             MalformedMessage: for another length than 640 bytes.
         """
-        if len(pcm) != _FRAME_BYTES:
-            raise MalformedMessage(
-                f"{len(pcm)} bytes of sound where {_FRAME_BYTES} belong: 20 ms, 16 kHz, mono, signed 16 bit"
-            )
-        if self._over:
-            return
-        if self._mic_rate.take(self._clock()):
-            self._take(pcm)
-        else:
-            metrics.FRAMES_DROPPED.labels("mic-rate").inc()
-
-    def _take(self, pcm: bytes) -> None:
-        frame = Frame(
-            kind=Kind.MICROPHONE,
-            turn=TurnId(0),
-            sequence=self._mic_frames,
-            position=self._mic_position,
-            captured_at=UnixMicros(int(self._wall_clock() * 1_000_000)),
-            pcm=pcm,
-        )
-        self._mic_frames += 1
-        self._mic_position = frame.end
-        metrics.FRAMES_IN.inc()
-        self._ears.hear(self._session, frame.position, pcm)
-        if not self._bus.publish_frame(self._mic_subject, frame):
-            metrics.FRAMES_DROPPED.labels("bus").inc()
+        if not self._over:
+            self._microphone.hear(pcm)
 
     def _on_vad(self, event: VadEvent) -> None:
         if isinstance(event, SpeechLikely | SpeechStarted) and self._noticed_at is None:
@@ -291,8 +265,7 @@ class Peer:
         if link is not self._link or self._over:
             return
         self._link = None
-        for _ in range(self._vad.stop_ms // FRAME_MS + 5):
-            self._take(bytes(_FRAME_BYTES))
+        self._microphone.fall_silent(Millis(self._vad.stop_ms + _STOP_MARGIN_MS))
         self._on_detached(self)
 
     async def close(self, reason: str, *, tell_client: bool = True) -> None:

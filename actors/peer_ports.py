@@ -92,13 +92,13 @@ class PeerLimits:
 
     Attributes:
         commands_per_s: on average; `command_burst` at once.
-        mic_lead_frames: microphone frames that may come faster than time before they are dropped.
+        mic_lead_frames: microphone frames that may come at once, after a network that stalled, before any is dropped.
         position_wait_s: how long a client that came back has to say what it had heard, before playing goes on.
     """
 
     commands_per_s: float = 10.0
     command_burst: float = 30.0
-    mic_lead_frames: float = 50.0
+    mic_lead_frames: float = 250.0
     position_wait_s: float = 0.3
 
 

@@ -29,7 +29,8 @@ _MAX_SILENCE: Final = SPEECH_RATE
 """At most a second of missing sound is made up for with silence; more than that is a client that does not send."""
 _PACKETS_PER_TICK: Final = 2.5
 """Twice what a client with packets of 10 ms sends, and a quarter more."""
-_PACKET_BURST: Final = 100.0
+_PACKET_BURST: Final = 250.0
+"""What may come at once after a network that stalled."""
 
 _KEEPALIVE: Final = 20
 """Periods (400 ms, as Opus' own discontinuous transmission) between two packets while nothing is said."""

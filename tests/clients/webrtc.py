@@ -5,6 +5,7 @@ packet as it arrives, before any jitter buffer: what is measured is the server a
 """
 
 import asyncio
+import contextlib
 import fractions
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from aiortc.rtp import RtpPacket
 
 from protocol.audio import FRAME_MS, MIC_FRAME, MIC_RATE, SPEECH_RATE
 from protocol.codec import decode_server, encode
-from protocol.conversation import Say, SessionConfig, SessionOpened
+from protocol.conversation import CloseSession, Say, SessionClosed, SessionConfig, SessionOpened
 from protocol.errors import Refused
 from protocol.ids import SessionId
 from protocol.message import Message
@@ -260,7 +261,15 @@ class WebRtcClient:
         return line
 
     async def close(self) -> None:
-        """Hang up, as a client whose user closed the window."""
+        """Say goodbye and hang up: the session ends."""
+        if self._channel.readyState == "open" and not self.events(SessionClosed):
+            await self.tell(CloseSession())
+            with contextlib.suppress(TimeoutError):  # the server is gone, and with it the session
+                await self.until(lambda: self._channel.readyState != "open" or self.events(SessionClosed) or None, 1.0)
+        await self.vanish()
+
+    async def vanish(self) -> None:
+        """Be gone without a goodbye: the session waits for its client to come back."""
         self.microphone.stop()
         await self.connection.close()
         await self._http.close()
