@@ -1,6 +1,7 @@
 """The models of a TTS worker: loaded when asked for, one actor each. Where residency belongs (see docs)."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -135,10 +136,17 @@ class Models:
             raise Refused("model-in-use", f"{len(loaded.users)} sessions speak with {model}")
         self._end(model)
 
-    def stop(self) -> None:
-        """End all actors; none is waited for."""
+    async def stop(self, *, within_s: float = 2.0) -> None:
+        """End all actors, each after the chunk that it is making.
+
+        They are waited for: a process that ends while a thread computes is aborted by the model's library.
+        """
+        actors = [voice.actor for voice in self._loaded.values() if voice.actor is not None]
         for model in tuple(self._loaded):
             self._end(model)
+        deadline = time.monotonic() + within_s
+        for actor in actors:
+            await asyncio.to_thread(actor.actor_stopped.wait, max(0.0, deadline - time.monotonic()))
 
     def _load(self, voice: Voice) -> LoadedVoice:
         loaded = LoadedVoice(voice.model, asyncio.get_running_loop().create_future())

@@ -1,6 +1,6 @@
 """One session at a TTS worker: which voice it holds, and which of its turns is spoken. On the loop."""
 
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 
@@ -57,6 +57,20 @@ class SpeakingSession:
         self._voice, self._language, self._speed = voice, language, speed
 
     # --- commands ---------------------------------------------------------------------------------------------------
+    def on_command(self, command: TextChunk | Pause | Resume | Stop) -> None:
+        """Done when this returns."""
+        match command:
+            case Pause():
+                self.on_pause(command)
+            case TextChunk():
+                self.on_text(command)
+            case Resume():
+                self.on_resume(command)
+            case Stop():
+                self.on_stop(command)
+            case _:
+                assert_never(command)
+
     def on_text(self, chunk: TextChunk) -> None:
         """The next piece of a turn."""
         self.seen_at = self._around.clock()

@@ -41,6 +41,20 @@ class SpeakingSessions:
         """The session, if it holds a voice here."""
         return self._sessions.get(session)
 
+    @property
+    def unspoken_pieces(self) -> int:
+        """Pieces of text, of all sessions, that are not synthesised yet."""
+        return sum(session.unspoken_pieces for session in self)
+
+    def drain(self) -> None:
+        """Take no new sessions."""
+        self.draining = True
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether no new sessions are taken and the last turn is over."""
+        return self.draining and not any(session.is_speaking for session in self)
+
     def open(self, start: StartSpeaking, respond: Respond | None) -> None:
         """Load what it asks for, then answer. A later request of the same session replaces an earlier one."""
         self._cancel_opening(start.session)
@@ -64,7 +78,7 @@ class SpeakingSessions:
         if found := self._sessions.pop(session, None):
             found.end()
 
-    def end_silent(self, now: float, *, after_s: float, paused_s: float) -> None:
+    def forget_silent(self, now: float, *, after_s: float, paused_s: float) -> None:
         """Forget sessions that gave no sign of life for long, and turns that were paused for long."""
         for name, session in tuple(self._sessions.items()):
             session.expire(now, paused_s=paused_s)

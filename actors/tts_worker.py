@@ -6,7 +6,6 @@ Commands are handled within the bus's call-back: a pause takes effect before it 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from actors.mailbox import Mailbox
 from actors.models import Models, Voice
 from actors.tts import Key
+from actors.tts_admin import Administration
 from actors.tts_measures import Measures
 from actors.tts_pacer import CallAt, Pacer
 from actors.tts_rendition import Made
@@ -23,19 +23,9 @@ from protocol.audio import SPEECH_FRAME, SPEECH_RATE
 from protocol.errors import ModelUnavailable, Refused
 from protocol.ids import Millis, ModelId, UnixMicros, WorkerName
 from protocol.ports import Bus, Calibrate, Respond, Subscription, WorkerRegistry
-from protocol.speaking import EndSpeaking, Pause, Resume, StartSpeaking, Stop, TextChunk
+from protocol.speaking import EndSpeaking, StartSpeaking
 from protocol.subjects import ANY_SESSION, Subject, tts_command, worker
-from protocol.workers import (
-    Announcement,
-    Capabilities,
-    Drain,
-    GetCapabilities,
-    ListModels,
-    LoadModel,
-    UnloadModel,
-    WorkerDescribed,
-    WorkerRefused,
-)
+from protocol.workers import Announcement, Capabilities, WorkerState
 
 _TICK_S: Final = 2.0
 _FRAME_S: Final = SPEECH_FRAME / SPEECH_RATE
@@ -87,37 +77,59 @@ class TtsWorker:
         self._capacity = capacity
         self._measures = Measures()
         self._wake = asyncio.Event()
-        self._announcement = Announcement(
-            name=name, addr=addr or f"nats://{name}", state="starting", capacity=capacity, started_at=_wall()
-        )
+        self._addr = addr or f"nats://{name}"
+        self._state: WorkerState = "starting"
+        self._started_at = _wall()
+        self._subscriptions: list[Subscription] = []
 
     # --- its life ---------------------------------------------------------------------------------------------------
     async def run(self, stop: asyncio.Event) -> None:
-        """Load and warm up what is preloaded, announce, serve.
+        """Load and warm up what is preloaded, announce, serve until told to stop or drained.
 
         Raises:
             ModelUnavailable: when a model to preload cannot be loaded; the message says what to do.
         """
-        opened: list[Subscription] = []
-        await self.open()
         try:
-            opened = await self.subscribe()
+            await self.open()
             await self._serve(stop)
         finally:
-            for subscription in opened:
-                subscription.cancel()
-            await self._registry.withdraw(self._name)
-            self.close()
+            try:
+                await self._registry.withdraw(self._name)
+            finally:
+                await self.close()
 
     async def open(self) -> None:
-        """Make ready to be spoken to. See `run`."""
+        """Be warm, and listen for commands. See `run`."""
+        self._assemble()
+        for model in self._preload:
+            try:
+                await self._models.ensure(model)
+            except Refused as error:
+                raise ModelUnavailable(error.reason) from error
+        self._state = "ready"
+        self._subscriptions = [
+            await self._bus.subscribe(tts_command(ANY_SESSION, self._name), self._on_command),
+            await self._bus.subscribe(worker(self._name), self._admin.on_command),
+        ]
+        log.info("tts worker ready", worker=self._name, models=self._models.resident)
+
+    async def close(self) -> None:
+        """Be silent, and end the models' threads."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+        self._admin.stop()
+        self._pacer.stop()
+        self._sessions.end_all()
+        await self._models.stop()
+
+    def _assemble(self) -> None:
         loop = asyncio.get_running_loop()
         self._models = Models(
             self._voices,
             calibrate=self._calibrate,
             mailbox=Mailbox(loop),
             ahead_s=self._ahead_s,
-            on_made=self.on_made,
+            on_made=self._on_made,
             on_failed=self._on_failed,
             on_died=self._on_died,
         )
@@ -133,39 +145,17 @@ class TtsWorker:
             on_first_frame=self._measures.first_audio,
         )
         self._sessions = SpeakingSessions(self._models, around, capacity=self._capacity)
-        for model in self._preload:
-            try:
-                await self._models.ensure(model)
-            except Refused as error:
-                raise ModelUnavailable(error.reason) from error
-        capabilities = Capabilities(languages=self._models.languages, sample_rates=(SPEECH_RATE,))
-        self._announcement = replace(
-            self._announcement, capabilities=capabilities, models=self._models.known, state="ready"
+        self._admin = Administration(
+            self._models, describe=self.describe, drain=self._sessions.drain, changed=self._wake.set
         )
-        log.info("tts worker ready", worker=self._name, models=self._models.resident)
-
-    async def subscribe(self) -> list[Subscription]:
-        """Listen for commands."""
-        return [
-            await self._bus.subscribe(tts_command(ANY_SESSION, self._name), self._on_command),
-            await self._bus.subscribe(worker(self._name), self._on_worker_command),
-        ]
-
-    def close(self) -> None:
-        """Be silent, and end the models' threads."""
-        self._pacer.stop()
-        self._sessions.end_all()
-        self._models.stop()
 
     async def _serve(self, stop: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())
         announced: Announcement | None = None
         try:
-            while not stop.is_set() and not self._is_drained:
+            while not stop.is_set() and not self._sessions.is_drained:
                 self._wake.clear()
-                self._sessions.end_silent(
-                    self._clock(), after_s=self._forget_after_s, paused_s=self._drop_paused_after_s
-                )
+                self._forget_silent()
                 if (described := self.describe()) != announced:
                     await self._registry.announce(described)
                     announced = described
@@ -175,19 +165,22 @@ class TtsWorker:
         finally:
             stopping.cancel()
 
-    @property
-    def _is_drained(self) -> bool:
-        return self._sessions.draining and not any(session.is_speaking for session in self._sessions)
+    def _forget_silent(self) -> None:
+        self._sessions.forget_silent(self._clock(), after_s=self._forget_after_s, paused_s=self._drop_paused_after_s)
 
     def describe(self) -> Announcement:
         """The worker as it is now."""
-        waiting = sum(session.unspoken_pieces for session in self._sessions)
-        return replace(
-            self._announcement,
+        return Announcement(
+            name=self._name,
+            addr=self._addr,
+            capabilities=Capabilities(languages=self._models.languages, sample_rates=(SPEECH_RATE,)),
+            models=self._models.known,
             resident_models=self._models.resident,
-            metrics=self._measures.load(queue_depth=waiting),
-            state="draining" if self._sessions.draining else self._announcement.state,
+            metrics=self._measures.load(queue_depth=self._sessions.unspoken_pieces),
+            state="draining" if self._sessions.draining else self._state,
             sessions=len(self._sessions),
+            capacity=self._capacity,
+            started_at=self._started_at,
         )
 
     # --- commands ---------------------------------------------------------------------------------------------------
@@ -195,68 +188,17 @@ class TtsWorker:
         match message:
             case StartSpeaking():
                 self._sessions.open(message, respond)
-                return
             case EndSpeaking(session=name):
                 self._sessions.end(name)
-                return
-        session = self._sessions.get(message.session)
-        if session is None:
-            self._sessions.unknown(message)
-            return
-        match message:
-            case Pause():
-                session.on_pause(message)
-            case TextChunk():
-                session.on_text(message)
-            case Resume():
-                session.on_resume(message)
-            case Stop():
-                session.on_stop(message)
-
-    def _on_worker_command(self, _subject: Subject, message: Any, respond: Respond | None) -> None:
-        match message:
-            case LoadModel(model=model):
-                self._loading = asyncio.get_running_loop().create_task(self._load(model, respond))
-                return
-            case UnloadModel(model=model):
-                self._unload(model, respond)
-                return
-            case Drain():
-                self._sessions.draining = True
-                self._wake.set()
-            case GetCapabilities() | ListModels():
-                pass
-        self._answer(respond)
-
-    async def _load(self, model: ModelId, respond: Respond | None) -> None:
-        try:
-            await self._models.ensure(model)
-        except Refused as error:
-            self._answer(respond, error)
-        else:
-            self._answer(respond)
-        self._wake.set()
-
-    def _unload(self, model: ModelId, respond: Respond | None) -> None:
-        try:
-            self._models.unload(model)
-        except Refused as error:
-            self._answer(respond, error)
-        else:
-            self._answer(respond)
-        self._wake.set()
-
-    def _answer(self, respond: Respond | None, error: Refused | None = None) -> None:
-        if respond is not None:
-            respond(
-                WorkerDescribed(worker=self.describe())
-                if error is None
-                else WorkerRefused(code=error.code, reason=error.reason[:1000])
-            )
+            case _:
+                session = self._sessions.get(message.session)
+                if session is None:
+                    self._sessions.unknown(message)
+                else:
+                    session.on_command(message)
 
     # --- from the models --------------------------------------------------------------------------------------------
-    def on_made(self, key: Key, made: Made, compute_s: float) -> None:
-        """The next chunk of a turn."""
+    def _on_made(self, key: Key, made: Made, compute_s: float) -> None:
         self._measures.made(compute_s, len(made.frames) * _FRAME_S)
         if session := self._sessions.get(key[0]):
             session.on_made(key[1], made)

@@ -53,7 +53,7 @@ class Shelf:
 async def shelf() -> AsyncIterator[Shelf]:
     shelf = Shelf()
     yield shelf
-    shelf.models.stop()
+    await shelf.models.stop()
 
 
 async def test_two_who_ask_at_the_same_time_wait_for_one_loading(shelf: Shelf) -> None:

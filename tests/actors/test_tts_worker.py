@@ -413,7 +413,7 @@ async def test_a_turn_that_is_paused_for_ever_is_dropped_and_said_so() -> None:
         await stage.say(client, TEXT)
         await stage.pause(client)
         stage.time.advance(200.0)
-        stage.worker._sessions.end_silent(stage.time.now, after_s=600.0, paused_s=120.0)
+        stage.worker._sessions.forget_silent(stage.time.now, after_s=600.0, paused_s=120.0)
         (failed,) = stage.events(client, SpeakingFailed)
         assert failed.code == "paused-too-long"
 
@@ -423,7 +423,7 @@ async def test_a_session_that_gives_no_sign_of_life_is_forgotten() -> None:
         client = await stage.client()
         open_before = stage.bus.subscriptions
         stage.time.advance(601.0)
-        stage.worker._sessions.end_silent(stage.time.now, after_s=600.0, paused_s=120.0)
+        stage.worker._sessions.forget_silent(stage.time.now, after_s=600.0, paused_s=120.0)
         assert stage.worker.describe().sessions == 0
         assert stage.bus.subscriptions == open_before - 1
         stage.send_text(client, "Hello?")

@@ -223,7 +223,6 @@ async def a_stage(
         **options,  # type: ignore[arg-type]  # the tests' own
     )
     await worker.open()
-    subscriptions = await worker.subscribe()
     stage = Stage(bus, registry, worker, time)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -232,13 +231,12 @@ async def a_stage(
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    subscriptions.append(await bus.subscribe(tts_event(SessionId("*"), WORKER), on_event))
+    events = await bus.subscribe(tts_event(SessionId("*"), WORKER), on_event)
     try:
         yield stage
     finally:
-        for subscription in subscriptions:
-            subscription.cancel()
-        worker.close()
+        events.cancel()
+        await worker.close()
 
 
 def samples(frames: list[Frame]) -> Samples:

@@ -1,0 +1,84 @@
+"""What a TTS worker can be asked about itself, on `control.worker.<worker>.*`. On the loop."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from actors.models import Models
+from protocol.errors import Refused
+from protocol.ids import ModelId
+from protocol.ports import Respond
+from protocol.subjects import Subject
+from protocol.workers import (
+    Announcement,
+    Drain,
+    GetCapabilities,
+    ListModels,
+    LoadModel,
+    UnloadModel,
+    WorkerDescribed,
+    WorkerRefused,
+)
+
+
+class Administration:
+    """Answers with the worker as it is once the command was carried out."""
+
+    def __init__(
+        self,
+        models: Models,
+        *,
+        describe: Callable[[], Announcement],
+        drain: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._models = models
+        self._describe = describe
+        self._drain = drain
+        self._changed = changed
+        self._loading: set[asyncio.Task[None]] = set()
+
+    def on_command(self, _subject: Subject, message: Any, respond: Respond | None) -> None:
+        """Called by the bus."""
+        match message:
+            case LoadModel(model=model):
+                task = asyncio.get_running_loop().create_task(self._load(model, respond))
+                self._loading.add(task)
+                task.add_done_callback(self._loading.discard)
+            case UnloadModel(model=model):
+                self._unload(model, respond)
+            case Drain():
+                self._drain()
+                self._answer(respond)
+            case GetCapabilities() | ListModels():
+                self._answer(respond)
+
+    def stop(self) -> None:
+        """Wait for no model any more."""
+        for task in tuple(self._loading):
+            task.cancel()
+
+    async def _load(self, model: ModelId, respond: Respond | None) -> None:
+        try:
+            await self._models.ensure(model)
+        except Refused as error:
+            self._refuse(respond, error)
+        else:
+            self._answer(respond)
+
+    def _unload(self, model: ModelId, respond: Respond | None) -> None:
+        try:
+            self._models.unload(model)
+        except Refused as error:
+            self._refuse(respond, error)
+        else:
+            self._answer(respond)
+
+    def _answer(self, respond: Respond | None) -> None:
+        self._changed()
+        if respond is not None:
+            respond(WorkerDescribed(worker=self._describe()))
+
+    def _refuse(self, respond: Respond | None, error: Refused) -> None:
+        if respond is not None:
+            respond(WorkerRefused(code=error.code, reason=error.reason[:1000]))
