@@ -117,7 +117,7 @@ def parse_offer(body: bytes, limits: WebRtcLimits) -> tuple[RTCSessionDescriptio
         raise MalformedMessage('the body has to be {"type": "offer", "sdp": …}')
     if not 1 <= offer["sdp"].count("\nm=") <= limits.media:
         raise MalformedMessage(_SECTIONS)
-    if "session" in offer:
+    if offer.get("session") is not None:
         first: dict[str, Any] = {"type": "resume", "session": offer["session"], "token": offer.get("token")}
     else:
         first = {"type": "open", "config": offer.get("config") or {}}

@@ -46,7 +46,7 @@ def test_json(offer: dict[str, object]) -> None:
     except MalformedMessage:
         return
     assert description.sdp == offer["sdp"]
-    assert isinstance(first, ResumeSession if "session" in offer else OpenSession)
+    assert isinstance(first, OpenSession if offer.get("session") is None else ResumeSession)
 
 
 def test_an_offer_may_configure_or_resume() -> None:
