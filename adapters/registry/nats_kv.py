@@ -66,6 +66,7 @@ class NatsKvRegistry:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stale = False
+        self._is_closed = False
         bus.on_reconnect(self._reconnected)
 
     # --- announcing --------------------------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ class NatsKvRegistry:
 
     async def _beat_for_ever(self) -> None:
         is_failing = False
-        while True:
+        while not self._is_closed:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._heartbeat_s)
             self._wake.clear()
@@ -164,11 +165,12 @@ class NatsKvRegistry:
         return self._leases.snapshot()
 
     async def _watch_for_ever(self) -> None:
-        while True:
+        while not self._is_closed:  # nats-py may swallow a cancellation
             await asyncio.sleep(_RETRY_S)
-            if not self._bus.is_connected:
-                continue
             now = self._loop.time()
+            if not self._bus.is_connected:
+                self._leases.renew_all(now)  # nobody can be heard: nobody's silence counts
+                continue
             for name in self._leases.expire(now):
                 self._tell(name, None)
             if self._is_stale or now - self._heard_at > _SILENT_BEATS * self._heartbeat_s:
@@ -241,7 +243,6 @@ class NatsKvRegistry:
 
     # --- both --------------------------------------------------------------------------------------------------------
     def _reconnected(self) -> None:
-        self._leases.renew_all(self._loop.time())
         self._is_stale = True
         self._wake.set()
 
@@ -254,6 +255,7 @@ class NatsKvRegistry:
         """Withdraw what was announced and stop watching."""
         for name in tuple(self._said):
             await self.withdraw(name)
+        self._is_closed = True
         self._on_change = None
         for task in self._tasks:
             task.cancel()
