@@ -1,6 +1,6 @@
 """Whether a person who made a sound meant to say something: words, a backchannel ("mm-hm", "yeah"), or nothing.
 
-Calibrated with Whisper tiny.en (beam 1, int8) on 330 clips: two synthetic voices saying 36 fillers and 36 short
+Calibrated with Whisper tiny.en (beam 1, int8) on 332 clips: two synthetic voices saying 36 fillers and 36 short
 interruptions, whole and cut after 0.3 to 0.9 s as a partial transcript sees them, and synthetic hums, coughs and noise:
 
 - Noise and hums: no-speech probability 0.67-0.93 ("You", "Thank you.", "Okay.", "Mm-hmm."); speech: at most 0.64,
@@ -9,6 +9,11 @@ interruptions, whole and cut after 0.3 to 0.9 s as a partial transcript sees the
   "It hurt a hat."), two clips of 40 above that (-0.44, -0.39); "stop", "wait", "no" and "hold on" -0.67 to -0.13;
   other interruptions -0.47 and better once 0.6 s of them are there.
 - A model that loops ("and make sure to make sure to ...") has a fine log-probability and 100 words in a second.
+
+On these clips, from which the thresholds were chosen: 0 of 72 fillers and 0 of 48 hums and noises stop a reply when
+whole, 70 of 72 interruptions do; of partial clips 1 of 54 fillers does, 49 of 68 interruptions do at once and the rest
+with the next transcript. On 252 other clips, half of them in noise: 4 of 80 fillers ("Cool." heard as "Come on."), 0 of
+72 hums and noises, 89 of 100 interruptions; all that are missed are a single word ("Louder.", "Tomorrow.", "Never.").
 """
 
 from enum import Enum

@@ -33,7 +33,7 @@ FILLING_PHRASES: Final[dict[str, tuple[str, ...]]] = {
     "es": ("ya veo", "por supuesto", "de acuerdo"),
 }
 FLOOR_TAKING: Final[dict[str, frozenset[str]]] = {
-    "en": frozenset("stop wait no nope hold hang pause quiet enough cancel hey but".split()),
+    "en": frozenset("stop wait no nope hold hang pause quiet enough cancel hey hello excuse listen but".split()),
     "de": frozenset("stopp stop halt warte warten nein moment pause ruhe aber".split()),
     "fr": frozenset("stop arrête arrêtez attends attendez non pause silence mais".split()),
     "es": frozenset("para pare alto espera espere no pausa silencio pero".split()),

@@ -55,8 +55,8 @@ class Talk:
         return self.on(SpeechUnlikely(session=SID, at=self._mic(), probability=0.2))
 
     def starts(self) -> "Talk":
-        """The user does, noticed after two windows."""
-        return self.on(SpeechStarted(session=SID, at=Samples(self._mic() - 1_024), probability=0.9))
+        """The user does, noticed after two windows, and set two windows before them."""
+        return self.on(SpeechStarted(session=SID, at=Samples(self._mic() - 2_048), probability=0.9))
 
     def stops(self) -> "Talk":
         """The user did, noticed after 200 ms."""

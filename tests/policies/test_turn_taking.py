@@ -340,7 +340,7 @@ def test_a_partial_transcript_is_asked_for_as_soon_as_there_is_enough_speech() -
     assert talk.did == []
     talk.wait(1)
     assert not talk.asked().final
-    assert talk.asked().end - talk.asked().first < (200 + 64 + 64 + 350 + 1) * 16
+    assert talk.asked().end - talk.asked().first < (200 + 128 + 350 + 1) * 16
 
 
 def test_the_next_partial_is_asked_for_when_the_last_one_is_back() -> None:

@@ -11,8 +11,9 @@ MIC_SAMPLES_PER_MS: Final = MIC_RATE // 1000
 LEAD_IN: Final = Samples(200 * MIC_SAMPLES_PER_MS)
 """Transcribed before the first sample of speech: a detector notices a soft beginning late."""
 TAIL: Final = Samples(100 * MIC_SAMPLES_PER_MS)
-NOTICE_MS: Final = 64
-"""Two windows have been heard when a detector says that speech has started."""
+NOTICE_MS: Final = 128
+"""Two windows are over the threshold when the detector says that speech has started, and it sets the start at least two
+windows before them (`actors/policies/voice_activity.py`): so much has certainly been heard by then."""
 MAX_PIECES: Final = 40
 """Of a speech that never ends the oldest text is forgotten, about a quarter of an hour back."""
 
