@@ -1,5 +1,6 @@
 """What an operator can see of the actors, as Prometheus metrics. Names say their unit; no label holds an id."""
 
+import asyncio
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -49,3 +50,15 @@ QUEUED = Histogram(
     "How much speech waits in the gate, each time the playout is published",
     buckets=(0.0, 0.02, 0.04, 0.06, 0.1, 0.14, 0.18, 0.22, 0.3, 0.5, 1.0, 2.0),
 )
+
+
+def _tasks_of_this_loop() -> int:
+    """0 where no loop runs: somebody reads the metrics of a process that has none."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
+
+
+LOOP_TASKS = Gauge("antiphon_loop_tasks", "asyncio tasks of this process; at rest their number must not grow")
+LOOP_TASKS.set_function(_tasks_of_this_loop)

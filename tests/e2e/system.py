@@ -31,6 +31,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def get(port: int, path: str) -> tuple[int, str]:
+    """Status and body of what this machine serves; 0 while nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
 def antiphon(*arguments: str) -> list[str]:
     """The command line of this checkout."""
     return [sys.executable, "-m", "actors.cli.app", *arguments]
@@ -43,18 +56,20 @@ def plain_environment() -> dict[str, str]:
 
 
 class System:
-    """`antiphon up`, running. `url` is the gateway's, `nats_url` the embedded server's."""
+    """`antiphon up`, running. `url` is the gateway's; `nats_url` the embedded server's, unless one is given."""
 
-    def __init__(self, data_dir: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *, nats_url: str | None = None, environment: dict[str, str] | None = None
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.started_at = time.monotonic()
         self._lines: list[str] = []
         self._seen: dict[int, psutil.Process] = {}
         nats_port = free_port()
-        self.nats_url = f"nats://127.0.0.1:{nats_port}"
-        ports = ("--port", str(self.port), "--nats-port", str(nats_port))
-        command = antiphon("up", *ports, "--data-dir", str(data_dir), *arguments)
+        self.nats_url = nats_url or f"nats://127.0.0.1:{nats_port}"
+        server = ("--nats", nats_url) if nats_url else ("--nats-port", str(nats_port))
+        command = antiphon("up", "--port", str(self.port), "--data-dir", str(data_dir), *server)
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -106,15 +121,7 @@ class System:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; 0 while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        except OSError:
-            return 0, ""
-        finally:
-            connection.close()
+        return get(self.port, path)
 
     def output(self) -> str:
         """Everything it printed so far."""
