@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actors.policies.playout import PlayoutGate
 from protocol.audio import SPEECH_FRAME, Flags
-from protocol.ids import TurnId
+from protocol.ids import Samples, TurnId
 from tests.fakes.speech import a_frame
 
 BOUND = 6
@@ -30,6 +30,7 @@ class Gate(RuleBasedStateMachine):
         self.flushed = True
         self.heard: list[int] = []
         self.comfort_since_silent = 0
+        self.rewound = 0
 
     @rule(turn=TURNS, held=st.booleans())
     def expect(self, turn: TurnId, *, held: bool) -> None:
@@ -77,6 +78,16 @@ class Gate(RuleBasedStateMachine):
         if turn == self.turn:
             self.flushed, self.held = True, False
 
+    @rule(back=st.integers(-1, 4))
+    def rewind(self, back: int) -> None:
+        """A client came back and has heard so many frames less."""
+        index = max(0, len(self.heard) - back)
+        possible = not self.flushed and bool(self.heard) and index <= len(self.heard)
+        assert self.gate.rewind(self.turn, Samples(index * SPEECH_FRAME)) == possible
+        if possible:
+            self.rewound += len(self.heard) - index
+            self.heard = self.heard[:index]
+
     @rule()
     def pull(self) -> None:
         shut = self.held or self.flushed
@@ -108,7 +119,7 @@ class Gate(RuleBasedStateMachine):
     def the_books_agree(self) -> None:
         assert self.gate.played == len(self.heard) * SPEECH_FRAME
         assert self.gate.wanted == self.gate.played + self.gate.queued
-        assert self.gate.queued <= BOUND * SPEECH_FRAME
+        assert self.gate.queued <= (BOUND + self.rewound) * SPEECH_FRAME
         assert self.gate.held == self.held
         assert self.gate.finished == (len(self.heard) == LENGTH)
 
