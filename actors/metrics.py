@@ -51,6 +51,17 @@ QUEUED = Histogram(
     buckets=(0.0, 0.02, 0.04, 0.06, 0.1, 0.14, 0.18, 0.22, 0.3, 0.5, 1.0, 2.0),
 )
 
+# --- voice activity --------------------------------------------------------------------------------------------------
+VAD_WINDOWS = Histogram(
+    "antiphon_vad_batch_windows",
+    "Windows of 32 ms judged in one inference; more than one when several sessions spoke or the thread was behind",
+    buckets=(1, 2, 4, 8, 16),
+)
+VAD_DROPPED = Counter(
+    "antiphon_vad_dropped_windows_total", "Windows that were never judged because the thread was behind"
+)
+VAD_FAILURES = Counter("antiphon_vad_failures_total", "Sessions whose voice detection failed and ended")
+
 
 def _tasks_of_this_loop() -> int:
     """0 where no loop runs: somebody reads the metrics of a process that has none."""

@@ -12,6 +12,7 @@ import numpy as np
 import pykka
 import structlog
 
+from actors import metrics
 from actors.mailbox import Mailbox
 from actors.policies.voice_activity import WINDOW, VoiceActivity
 from actors.policies.windowing import Windowing
@@ -141,6 +142,7 @@ class VadActor(pykka.ThreadingActor):
     def _judge(self, ready: Sequence[_Watched], positions: Sequence[Samples], windows: Sequence[Pcm]) -> None:
         if not ready:
             return
+        metrics.VAD_WINDOWS.observe(len(ready))
         try:
             found = self._model.probabilities([watched.stream for watched in ready], windows)
         except Exception as error:  # noqa: BLE001  # models raise what they like; it is logged and reported
@@ -158,6 +160,7 @@ class VadActor(pykka.ThreadingActor):
                 watched.line.windows.rest(position)
 
     def _fail(self, line: _Line, error: Exception) -> None:
+        metrics.VAD_FAILURES.inc()
         log.error("voice activity failed", session=line.session, error=repr(error))
         self._mailbox.post(line.give_up, f"{type(error).__name__}: {error}")
 
@@ -210,6 +213,7 @@ class Detector:
         line = self._lines.pop(session, None)
         if line is not None:
             line.open = False
+            metrics.VAD_DROPPED.inc(line.windows.dropped)
             self._actor.tell(_Close(line))
 
     def stop(self) -> None:
