@@ -30,6 +30,7 @@ COME_BACK_S: Final = 30.0
 """As long as a gateway keeps the place of a client that it has lost."""
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 2.0
+_GOODBYE_S: Final = 1.0
 _MIC_FRAMES: Final = 25
 """Half a second of microphone waits for a connection that does not move; older sound is dropped."""
 
@@ -65,6 +66,7 @@ class Call:
         self._sound: deque[bytes] = deque(maxlen=_MIC_FRAMES)
         self._something_to_send = asyncio.Event()
         self._over = False
+        self._receiving: asyncio.Task[None] | None = None
 
     async def begin(self) -> SessionOpened:
         """Open the session.
@@ -85,15 +87,15 @@ class Call:
             Refused: the gateway would not have us back.
         """
         sending = asyncio.create_task(self._send(), name="call-send")
+        self._receiving = asyncio.create_task(self._converse(), name="call-receive")
         try:
-            while self._connection is not None and not self._over:
-                await self._receive(self._connection)
-                if not self._over:
-                    self._connection = await self._come_back()
+            await asyncio.wait([self._receiving])
+            self._receiving.result()
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
             await self.hang_up()
+            for task in (sending, self._receiving):
+                task.cancel()
+            await asyncio.gather(sending, self._receiving, return_exceptions=True)
 
     def hear(self, pcm: bytes) -> None:
         """The next 20 ms of the microphone (640 bytes)."""
@@ -107,21 +109,36 @@ class Call:
 
     async def hang_up(self) -> None:
         """End the session; `run` returns soon after. Harmless when repeated."""
+        connection, was_over = self._connection, self._over
         self._over = True
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        if not was_over:
             await connection.tell(CloseSession())
-            await connection.close()
+        if self._receiving is not None:  # a connection that is closed under its reader may lose the goodbye
+            await asyncio.wait([self._receiving], timeout=_GOODBYE_S)
+        await connection.close()
+
+    async def _converse(self) -> None:
+        while self._connection is not None and not self._over:
+            await self._receive(self._connection)
+            if not self._over:
+                self._connection = await self._come_back()
 
     async def _receive(self, connection: GatewayConnection) -> None:
         """Until the connection ends."""
-        async for received in connection.received():
-            if isinstance(received, Frame):
-                self._on_frame(received)
-                continue
-            self._over = self._over or isinstance(received, SessionClosed)
-            self._on_message(received)
-
+        try:
+            async for received in connection.received():
+                if isinstance(received, Frame):
+                    self._on_frame(received)
+                    continue
+                self._on_message(received)
+                if isinstance(received, SessionClosed):
+                    self._over = True
+                    break
+        except GatewayUnavailable:
+            if not self._over:
+                raise
         await connection.close()
 
     async def _come_back(self) -> GatewayConnection | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from actors.call import Call, Dial
@@ -26,7 +27,7 @@ from protocol.message import Message
 
 _MOST_CHARACTERS: Final = 3_000
 """In one command."""
-_PAUSE_S: Final = 0.2
+_PAUSE_S: Final = 0.1
 """Between two commands: a gateway takes ten a second."""
 _LAST_FRAME_S: Final = 2.0
 """The session listens again just before its last frame leaves; it may be so late."""
@@ -65,7 +66,7 @@ class Saying:
         """
         phrases = _batches(texts, language)
         first = await anext(phrases)
-        if not first:
+        if not first.text:
             raise Refused("nothing-to-say", "there are no words in that text")
         await self.call.begin()
         running = asyncio.create_task(self.call.run(), name="call")
@@ -88,20 +89,20 @@ class Saying:
             if running in done:
                 raise Refused("closed", self._trouble or "the session was closed before the end")
 
-    async def _tell(self, first: str, batches: AsyncIterator[str]) -> None:
+    async def _tell(self, first: "_Batch", batches: "AsyncIterator[_Batch]") -> None:
         """Send each batch as it comes. A gateway ends a turn whose text is long in coming; the rest is another one."""
         self._say(first)
         async for batch in batches:
             await asyncio.sleep(_PAUSE_S)
-            if batch or self._unspoken:
+            if batch.text or self._unspoken:
                 self._say(batch)
         self._all_sent = True
         if not self._unspoken:
             self._finish()
 
-    def _say(self, batch: str) -> None:
+    def _say(self, batch: "_Batch") -> None:
         self._unspoken = True
-        self.call.tell(Say(text=batch, last=not batch))
+        self.call.tell(Say(text=batch.text, last=batch.last))
 
     def _arrived(self) -> tuple[TurnId, Samples]:
         return self._turn, self._end
@@ -151,15 +152,24 @@ class Saying:
                 pass
 
 
-async def _batches(texts: AsyncIterator[str], language: str) -> AsyncIterator[str]:
-    """Whole phrases as soon as they are complete, each batch small enough for one command; "" is the end."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Whole phrases, few enough for one command."""
+
+    text: str
+    last: bool = False
+
+
+async def _batches(texts: AsyncIterator[str], language: str) -> AsyncIterator[_Batch]:
+    """Phrases as soon as they are complete; the last batch is empty when all had gone before the end was known."""
     phrasing = Phrasing(language)
     async for text in texts:
         for batch in _joined(phrasing.feed(text)):
-            yield batch
-    for batch in _joined(phrasing.finish()):
-        yield batch
-    yield ""
+            yield _Batch(batch)
+    *rest, end = [*_joined(phrasing.finish())] or [""]
+    for batch in rest:
+        yield _Batch(batch)
+    yield _Batch(end, last=True)
 
 
 def _joined(phrases: list[str]) -> Iterator[str]:

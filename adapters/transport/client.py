@@ -30,6 +30,7 @@ class WebSocketConnection:
         self._http = http
         self._socket = socket
         self._early: list[Message] = []
+        self._hanging_up = asyncio.Lock()
 
     @classmethod
     async def open(cls, url: str, first: OpenSession | ResumeSession, *, key: str = "") -> tuple[Self, SessionOpened]:
@@ -116,7 +117,8 @@ class WebSocketConnection:
         """Events, gate commands and frames; ends when the connection does.
 
         Raises:
-            GatewayUnavailable: what came is not what a gateway sends.
+            GatewayUnavailable: what came is not what a gateway sends, or the gateway said goodbye: there is nothing to
+                come back to.
         """
         for early in self._early:
             yield early
@@ -125,12 +127,15 @@ class WebSocketConnection:
                 yield _unpacked(message.data)
             elif message.type is aiohttp.WSMsgType.TEXT:
                 yield _decoded(message.data)
+        if self._socket.close_code == aiohttp.WSCloseCode.OK:
+            raise GatewayUnavailable("the gateway ended the connection; perhaps another client has taken over")
 
     async def close(self) -> None:
-        """Hang up; harmless when repeated."""
-        with suppress(TimeoutError, ConnectionError, aiohttp.ClientError):
-            await self._socket.close()
-        await self._http.close()
+        """Hang up, so that what was told before arrives; harmless when repeated, and at the same time too."""
+        async with self._hanging_up:  # dropping the connection under another one's goodbye would lose it
+            with suppress(TimeoutError, ConnectionError, aiohttp.ClientError):
+                await self._socket.close()
+            await self._http.close()
 
 
 def websocket_url(url: str) -> str:

@@ -34,7 +34,7 @@ def test_the_file_holds_exactly_the_samples_that_were_spoken(tmp_path: Path) -> 
         assert host.closed.wait(5)
     assert result.exit_code == 0, result.output
     assert "speech" in result.output
-    np.testing.assert_array_equal(spoken(read(file), words=4), sound_of(1, 4))
+    np.testing.assert_array_equal(read(file), sound_of(1, 4))
 
 
 def spoken(samples: "np.typing.NDArray[np.int16]", *, words: int) -> "np.typing.NDArray[np.int16]":
@@ -51,7 +51,7 @@ def test_a_connection_that_is_lost_in_the_middle_costs_no_sample(tmp_path: Path)
         result = run_say(TEXT, "--out", str(file), "--url", url)
     assert result.exit_code == 0, result.output
     assert host.resumed == 1
-    np.testing.assert_array_equal(spoken(read(file), words=4), sound_of(1, 4))
+    np.testing.assert_array_equal(read(file), sound_of(1, 4))
 
 
 def test_standard_input_is_spoken_phrase_by_phrase_in_one_turn(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_ctrl_c_ends_the_session_and_the_file(tmp_path: Path) -> None:
         assert host.spoke.wait(30)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=30)[0].decode()
-        assert host.closed.wait(5), "the gateway is told"
+        assert host.closed.wait(5), f"the gateway is told: {output}"
     assert process.returncode == 130, output
     assert "Traceback" not in output
     read(file)  # is whole, however short

@@ -22,9 +22,7 @@ def run_talk(*arguments: str) -> Result:
     return CliRunner().invoke(app_with(talk), ["talk", *arguments])
 
 
-def a_question(
-    file: Path, *, rate: int = 16_000, channels: int = 1, subtype: str = "PCM_16", pause_s: float = 0.4
-) -> Path:
+def a_question(file: Path, *, rate: int = 16_000, channels: int = 1, subtype: str = "PCM_16") -> Path:
     """A tone of 0.3 s after 0.2 s of silence."""
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(int(0.3 * rate)) / rate)
     mono = np.concatenate([np.zeros(int(0.2 * rate)), tone, np.zeros(int(0.4 * rate))])
@@ -56,7 +54,7 @@ def test_everything_that_happens_is_a_line(tmp_path: Path) -> None:
     with served(SpeakingHost()) as url:
         result = run_talk("--in", str(a_question(tmp_path / "q.wav")), "--wait", "1.5", "--url", url)
     labels = [line.split()[2] for line in result.output.strip().splitlines()]
-    assert labels == ["session", "you", "state", "reply", "state", "latency", "state"], result.output
+    assert labels == ["session", "you", "state", "reply", "state", "latency", "state", "closed"], result.output
     for said in ("hello there", "You said hello there.", "THINKING", "SPEAKING", "LISTENING", "12 ms"):
         assert said in result.output
 
@@ -188,7 +186,7 @@ def test_ctrl_c_hangs_up_and_keeps_what_was_recorded(tmp_path: Path) -> None:
         assert host.spoke.wait(30)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=30)[0].decode()
-        assert host.closed.wait(5), "the gateway is told"
+        assert host.closed.wait(5), f"the gateway is told: {output}"
     assert process.returncode == 130, output
     assert "Traceback" not in output
     read(answer)  # is whole, however short
