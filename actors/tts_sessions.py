@@ -102,12 +102,11 @@ class SpeakingSessions:
             respond(ready)
 
     async def _hold(self, start: StartSpeaking) -> SpeakingReady:
-        known = start.session in self._sessions
         if self.draining:
             raise Refused("draining", "this worker takes no new sessions")
         if start.reference is not None:
             raise Refused("no-such-reference", "the voices here cannot imitate a reference")
-        if not known and len(self._sessions) + len(self._opening) > self._capacity:
+        if len({*self._sessions, *self._opening}) > self._capacity:
             raise Refused("too-many-sessions", f"this worker speaks for {self._capacity} sessions already")
         model = start.model or self._default()
         if not self._models.speaks(model, start.language):

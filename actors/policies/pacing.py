@@ -13,6 +13,8 @@ TRUSTED_S: Final = 0.12
 """How long a report is believed to go on by itself: they come every 100 ms while something plays."""
 LOST_AFTER_S: Final = 0.15
 """A gateway that has nothing, of what left so long ago, did not get it."""
+MOST_OWED: Final = 10
+"""Frames of delay that are made up for; a gateway that was held up for longer has stood still itself."""
 
 
 class Pacing:
@@ -35,6 +37,7 @@ class Pacing:
         self._held = True
         self._reported_at = 0.0
         self._starving_since: float | None = None
+        self._owed = 0
         self.sent = Samples(0)
         """The first sample that has not left."""
 
@@ -53,7 +56,7 @@ class Pacing:
 
     def go_back(self, position: Samples) -> None:
         """What has left from here on is sent again."""
-        self.sent, self._starving_since = position, None
+        self.sent, self._starving_since, self._owed = position, None, 0
 
     def played(self, now: float) -> Samples:
         """What is certainly, or all but certainly, played by now."""
@@ -68,6 +71,12 @@ class Pacing:
         return min(ready, (self._target - ahead) // SPEECH_FRAME) if ahead < self._refill else 0
 
     def at_tick(self, now: float, ready: int, points: int = 1) -> int:
-        """Of `ready` frames, how many may leave at this tick, `points` points of the grid after the last one."""
-        room = (self.played(now) + self._lead - self.sent) // SPEECH_FRAME
-        return max(self.at_once(now, ready), min(ready, room, points), 0)
+        """Of `ready` frames, how many may leave at this tick, `points` points of the grid after the last one.
+
+        Frames that were due and had no room, because a report was late, leave as soon as there is room.
+        """
+        room = max(0, (self.played(now) + self._lead - self.sent) // SPEECH_FRAME)
+        owed = self._owed + points
+        due = max(self.at_once(now, ready), min(ready, room, owed))
+        self._owed = min(max(owed - due, 0), MOST_OWED) if due < ready else 0
+        return due

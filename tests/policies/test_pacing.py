@@ -93,6 +93,27 @@ def test_a_late_report_does_not_take_back_what_was_played() -> None:
     assert pacing.played(0.11) == frames(6)
 
 
+def test_frames_that_a_late_report_held_up_leave_when_it_comes() -> None:
+    pacing = a_started_pacing()
+    for tick in range(1, 13):
+        sent(pacing, pacing.at_tick(tick * 0.02, MANY))
+    stood_still = pacing.sent
+    assert stood_still == frames(8 + 9)
+    report(pacing, frames(13), queued=frames(4), now=0.26)
+    sent(pacing, pacing.at_tick(0.26, MANY))
+    assert pacing.sent == frames(8 + 13)
+
+
+def test_a_hold_is_no_debt_beyond_the_lead() -> None:
+    pacing = a_started_pacing()
+    report(pacing, frames(2), held=True, now=0.02)
+    for tick in range(2, 100):
+        sent(pacing, pacing.at_tick(tick * 0.02, MANY))
+    report(pacing, frames(2), held=False, now=2.0)
+    assert pacing.at_tick(2.0, MANY) == 0
+    assert pacing.at_tick(2.02, MANY) == 1
+
+
 def test_nothing_is_played_that_has_not_left() -> None:
     pacing = a_started_pacing()
     assert pacing.played(60.0) <= pacing.sent
