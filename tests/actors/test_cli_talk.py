@@ -41,13 +41,17 @@ def test_the_answer_stands_in_the_file_at_the_moment_it_was_heard(tmp_path: Path
     with served(SpeakingHost()) as url:
         result = run_talk("--in", str(question), "--out", str(answer), "--wait", "1.5", "--url", url)
     assert result.exit_code == 0, result.output
-    samples = read(answer)
-    (loud,) = np.nonzero(samples)
-    begin = loud[0] - loud[0] % 960
-    assert 0.5 * 48_000 < begin < 1.5 * 48_000, "after the question, not at the beginning of the file"
-    spoken = samples[begin : begin + ANSWER_WORDS * 4_800]
+    begin, spoken = answer_in(read(answer))
+    assert 0.5 * 48_000 < begin < 2.0 * 48_000, "after the question, not at the beginning of the file"
     np.testing.assert_array_equal(spoken, sound_of(1, ANSWER_WORDS))
-    assert len(samples) == max(begin + ANSWER_WORDS * 4_800, int(0.9 * 48_000))
+
+
+def answer_in(samples: npt.NDArray[np.int16]) -> tuple[int, npt.NDArray[np.int16]]:
+    """Where it begins, and its frames; between them a busy machine may have put silence and fades."""
+    frames = samples[: len(samples) // 960 * 960].reshape(-1, 960)
+    expected = {frame.tobytes() for frame in sound_of(1, ANSWER_WORDS).reshape(-1, 960)}
+    places = [place for place, frame in enumerate(frames) if frame.tobytes() in expected]
+    return places[0] * 960, frames[places].reshape(-1)
 
 
 def test_everything_that_happens_is_a_line(tmp_path: Path) -> None:
@@ -104,11 +108,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_an_answer_costs_no_sample(tm
     assert result.exit_code == 0, result.output
     assert host.resumed == 1
     assert "back in" in result.output
-    samples = read(tmp_path / "a.wav")
-    frames = samples[: len(samples) // 960 * 960].reshape(-1, 960)
-    expected = sound_of(1, ANSWER_WORDS).reshape(-1, 960)
-    exact = [frame for frame in frames if any((frame == one).all() for one in expected)]
-    np.testing.assert_array_equal(np.concatenate(exact), expected.reshape(-1))
+    np.testing.assert_array_equal(answer_in(read(tmp_path / "a.wav"))[1], sound_of(1, ANSWER_WORDS))
 
 
 def test_a_gateway_that_forgot_us_begins_a_new_conversation(tmp_path: Path) -> None:
