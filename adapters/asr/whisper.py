@@ -2,7 +2,7 @@
 
 Whisper was trained on windows of 30 s and costs as much for one second. A shorter window costs the encoder a tenth,
 but too short a one makes the model repeat itself instead of ending. What keeps the words right (measured, see
-docs/performance.md): silence as samples and not as zeros in the spectrogram, timestamps (the model then says where the
+docs/hearing.md): silence as samples and not as zeros in the spectrogram, timestamps (the model then says where the
 speech ends), `_ROOM_S` of silence behind the clip and `_SHORTEST_S` in all; and when it repeats itself all the same,
 the full window.
 """
