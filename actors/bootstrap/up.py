@@ -5,6 +5,7 @@ This process imports as little as it can: the parts start with their own imports
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -72,7 +73,8 @@ async def _run(options: UpOptions) -> None:
         audience=narrator,
         clock=time.monotonic,
     )
-    await supervisor.run(stop, when_usable=lambda: narrator.usable(_page(options), options.data_dir))
+    with _whereabouts(options, url):
+        await supervisor.run(stop, when_usable=lambda: narrator.usable(_page(options), options.data_dir))
     narrator.ended()
 
 
@@ -150,6 +152,19 @@ class _NatsPart:
 
     async def stop(self) -> None:
         await self._server.stop(grace_s=0.5)
+
+
+@contextmanager
+def _whereabouts(options: UpOptions, nats_url: str) -> Iterator[None]:
+    """While we run, `run.json` tells other commands where; a NATS URL may hold a password, so it is for us alone."""
+    file = options.data_dir / "run.json"
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"nats": nats_url, "gateway": _page(options), "pid": os.getpid()}))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 @contextmanager

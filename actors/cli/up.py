@@ -1,10 +1,11 @@
 """`antiphon up`: a whole system on this machine."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from actors.cli.whereabouts import default_data_dir
 
 
 def up(
@@ -33,15 +34,10 @@ def up(
             port=port,
             voice=voice,
             asr_model=asr_model,
-            data_dir=data_dir or _default_data_dir(),
+            data_dir=data_dir or default_data_dir(),
             nats=nats,
             nats_port=nats_port,
             key=key,
             verbose=verbose,
         )
     )
-
-
-def _default_data_dir() -> Path:
-    data_home = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "antiphon"
