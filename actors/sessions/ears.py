@@ -9,7 +9,7 @@ from actors.sessions.chores import Chores
 from actors.sessions.ports import Clock, Router
 from actors.sessions.seeker import Seeker
 from protocol.conversation import CommandRefused
-from protocol.errors import BusUnavailable, Refused
+from protocol.errors import BusUnavailable, MalformedMessage, Refused
 from protocol.hearing import AsrEvent, EndListening, StartListening, Transcribe
 from protocol.ids import SessionId, UnixMicros, WorkerName
 from protocol.ports import Bus
@@ -127,8 +127,8 @@ class Ears:
             answer = await self._bus.request(
                 asr_command(self._session, worker, command.type), command, timeout_s=timeout_s
             )
-        except BusUnavailable as error:
-            raise Refused("recognizer-unreachable", f"The worker {worker} does not answer.") from error
+        except (BusUnavailable, MalformedMessage) as error:
+            raise Refused("recognizer-unreachable", f"The worker {worker} does not answer as it should.") from error
         if isinstance(
             answer, CommandRefused | SpeakingRefused | WorkerRefused
         ):  # the same JSON: who decodes can't tell

@@ -23,5 +23,8 @@ class Router(Protocol):
     def choose_asr(self, *, language: str) -> Announcement:
         """A worker. Raises `Refused`."""
 
+    def voices(self) -> tuple[str, ...]:
+        """All that can be asked for, the default first."""
+
     def watch(self, call_back: OnWorker) -> Callable[[], None]:
         """Call this at each change (None: gone), until the returned function is called."""

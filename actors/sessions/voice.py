@@ -1,5 +1,6 @@
 """A session's link to the worker that speaks for it: chosen, started, changed between turns, and found again."""
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from actors.sessions.ports import Router
 from actors.sessions.seeker import Seeker
 from actors.sessions.wishes import Wanted
 from protocol.conversation import CommandRefused
-from protocol.errors import BusUnavailable, Refused
+from protocol.errors import BusUnavailable, MalformedMessage, Refused
 from protocol.ids import ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus
@@ -31,7 +32,10 @@ from protocol.workers import Announcement, WorkerRefused
 
 START_TIMEOUT_S: Final = 15.0
 """A model that is not resident has to be loaded first."""
-CHECK_TIMEOUT_S: Final = 1.0
+FIND_TIMEOUT_S: Final = 5.0
+"""In the middle of a reply another voice is better than a long silence."""
+CHECK_TIMEOUT_S: Final = 2.0
+"""A worker that is gone is noticed at once; this is for one that hangs."""
 MAX_WAITING: Final = 2_000
 """Pieces of text that wait for a worker: more than any bounded reply has."""
 
@@ -79,6 +83,7 @@ class Voice:
         self._lost = False
         self._seeker = Seeker(chores, self._find)
         self._waiting: deque[TextChunk] = deque(maxlen=MAX_WAITING)
+        self._asked_for = False
         self.change_due = False
         """Another voice or worker is wanted as soon as nothing is being spoken."""
 
@@ -111,7 +116,7 @@ class Voice:
         """
         self._choose(wanted)
         self._wanted = wanted
-        self.change_due = True
+        self._asked_for = self.change_due = True
 
     def change(self) -> None:
         """Nothing is being spoken: do what `want` asked for. Text that comes meanwhile waits."""
@@ -122,11 +127,13 @@ class Voice:
 
     async def _change(self) -> None:
         before = self._place
+        asked_for, self._asked_for = self._asked_for, False
         try:
             place = self._choose(self._wanted)
             await self._start_at(place)
         except Refused as refused:
-            self._on_refused(refused.code, refused.reason)
+            if asked_for:
+                self._on_refused(refused.code, refused.reason)
             if before is None or self._lost:
                 self._seeker.seek()
                 return
@@ -139,13 +146,20 @@ class Voice:
     def on_worker(self, name: WorkerName, announcement: Announcement | None) -> None:
         """A worker came, went, or says something new of itself."""
         if self._place is None or name != self._place.worker:
-            if self._lost and announcement is not None and announcement.kind == "tts":
-                self._seeker.seek()
+            if announcement is not None and announcement.kind == "tts":
+                self._on_another(announcement)
             return
         if announcement is None or announcement.started_at != self._place.started_at:
             self.recover()
         elif announcement.state == "draining":
             self.change_due = self.change_due or self._is_elsewhere()
+
+    def _on_another(self, announcement: Announcement) -> None:
+        """Somebody who may speak for us when nobody does, or has the voice that we had to do without."""
+        if self._lost:
+            self._seeker.seek()
+        elif self._wanted.voice in announcement.models and self._wanted.voice != self.model:
+            self.change_due = announcement.state == "ready"
 
     def _is_elsewhere(self) -> bool:
         """Whether another worker has the voice."""
@@ -176,9 +190,8 @@ class Voice:
                 self.recover()
 
     async def _find(self) -> None:
-        """In the wanted voice if anybody has it, else in any."""
-        place = self._choose_any()
-        await self._start_at(place)
+        """In the wanted voice if anybody who answers has it, else in any."""
+        place = await self._start_anywhere()
         was_lost, self._lost = self._lost, False
         self._place = place
         if was_lost:
@@ -186,11 +199,21 @@ class Voice:
             self._on_returned()  # a turn that was cut off is said anew and its old text dropped, before text leaves
         self._settle(place)
 
-    def _choose_any(self) -> _Place:
-        try:
-            return self._choose(self._wanted)
-        except Refused:
-            return self._choose(Wanted(None, self._wanted.language, self._wanted.speed))
+    async def _start_anywhere(self) -> _Place:
+        refused = Refused("no-voice", "No worker speaks.")
+        tried: set[WorkerName] = set()
+        for voice in dict.fromkeys((self._wanted.voice, *self._router.voices())):
+            try:
+                place = self._choose(dataclasses.replace(self._wanted, voice=voice))
+                if place.worker in tried:
+                    continue
+                tried.add(place.worker)
+                await self._start_at(place, timeout_s=FIND_TIMEOUT_S)
+            except Refused as error:
+                refused = error
+            else:
+                return place
+        raise refused
 
     def _choose(self, wanted: Wanted) -> _Place:
         announcement, model = self._router.choose_tts(voice=wanted.voice, language=wanted.language)
@@ -204,8 +227,8 @@ class Voice:
             answer = await self._bus.request(
                 tts_command(self._session, place.worker, command.type), command, timeout_s=timeout_s
             )
-        except BusUnavailable as error:
-            raise Refused("voice-unreachable", f"The worker {place.worker} does not answer.") from error
+        except (BusUnavailable, MalformedMessage) as error:
+            raise Refused("voice-unreachable", f"The worker {place.worker} does not answer as it should.") from error
         if isinstance(
             answer, SpeakingRefused | CommandRefused | WorkerRefused
         ):  # the same JSON: who decodes can't tell

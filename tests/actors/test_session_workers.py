@@ -41,17 +41,24 @@ async def open_stage(*scripts: list[str], router: FakeRouter | None = None) -> S
     return await stage.open()
 
 
-async def halfway(stage: Stage) -> Stage:
-    """Of two phrases of 20 frames each, the first and a half of the second were heard."""
+async def halfway(stage: Stage, *, sent: int = 40) -> Stage:
+    """Of two phrases of 20 frames each, the first and a quarter of the second were heard."""
     await stage.ask("Count.")
     await stage.advance(1_000)
     turn = int(stage.gate.turn)
     pieces = stage.texts(turn)
     for index, text in enumerate(pieces):
         await stage.place(turn, index, text, index * 20, index * 20 + 20)
-    stage.frames(turn, 40)
+    stage.frames(turn, sent)
     await stage.play(25)
     return stage
+
+
+def kill(stage: Stage, worker: WorkerName) -> None:
+    """It is gone, and the registry does not know yet."""
+    for subscription in stage.bus._subscriptions:
+        if f".{worker}." in subscription.pattern:
+            subscription.cancel()
 
 
 def started_at(stage: Stage) -> list[tuple[str, str | None]]:
@@ -201,16 +208,29 @@ async def test_a_lost_voice_while_the_user_interrupts_resumes_silently_held() ->
     assert await stage.play(6) == 5
 
 
-async def test_a_dead_worker_is_found_out_by_its_silence() -> None:
-    stage = await halfway(await open_stage(["One two three four. Five six seven eight."], router=two_voices()))
-    await stage.play(15)
-    for subscription in stage.bus._subscriptions:
-        if subscription.pattern.startswith("control.tts.*.tts-hibari"):
-            subscription.cancel()
-    del stage.router.workers[TTS]
-    await stage.advance(1_100)
+async def test_a_dead_worker_is_found_out_by_its_silence_long_before_the_registry_knows() -> None:
+    stage = await open_stage(["One two three four. Five six seven eight."], router=two_voices())
+    await halfway(stage, sent=25)
+    kill(stage, TTS)
+    await stage.advance(700)
     assert started_at(stage)[-1] == (OTHER_TTS, "piper-joe")
     assert stage.gate.turn == 2
+    assert stage.texts(2)
+
+
+async def test_the_wanted_voice_is_come_back_to_between_turns() -> None:
+    stage = await open_stage(["One two three four. Five six seven eight."], router=two_voices())
+    await halfway(stage, sent=25)
+    kill(stage, TTS)
+    await stage.advance(700)
+    await stage.serve_tts(TTS)
+    stage.router.announce(tts_worker(started_at=2))
+    await stage.bus.settle()
+    assert started_at(stage)[-1] == (OTHER_TTS, "piper-joe")
+    stage.frames(2, 2, last=True)
+    await stage.play(3)
+    assert started_at(stage)[-1] == (TTS, "hibari-heart")
+    assert stage.told(SessionError) == []
 
 
 async def test_a_worker_that_has_forgotten_the_session_is_started_again() -> None:

@@ -47,7 +47,7 @@ class TurnTakingSettings:
     transcript_timeout_ms: Millis = Millis(3_000)
     whole_utterance_ms: Millis = Millis(20_000)
     reply_timeout_ms: Millis = Millis(20_000)
-    stall_nudge_ms: Millis = Millis(1_000)
+    stall_nudge_ms: Millis = Millis(400)
     stall_limit_ms: Millis = Millis(5_000)
     voice_return_ms: Millis = Millis(10_000)
     listener_return_ms: Millis = Millis(60_000)
