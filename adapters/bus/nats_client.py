@@ -4,6 +4,7 @@ Only what cannot be cured from outside is overridden here, and each method says 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nats.aio.client import PING_PROTO, Client
@@ -59,12 +60,13 @@ class ResilientClient(Client):
         if writer is not None:
             writer.transport.abort()
 
-    def forget_server_choice(self, urls: list[str]) -> None:
-        """All of `urls` are candidates again: a first connection that failed at one of them struck it off."""
-        self.set_server_pool(urls)
+    def reconnect_for_ever(self, urls: list[str], on_error: Callable[[Exception], Awaitable[None]]) -> None:
+        """From now on; the first connection has to fail fast instead.
 
-    def reconnect_for_ever(self) -> None:
-        """From now on; the first connection has to fail fast instead."""
+        All of `urls` are candidates again: a first connection that failed at one of them struck it off.
+        """
         options: dict[str, Any] = self.options
         options["allow_reconnect"] = True
         options["max_reconnect_attempts"] = -1
+        self.set_server_pool(urls)
+        self._error_cb = on_error

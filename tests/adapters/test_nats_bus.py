@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from adapters.bus import metrics
+from adapters.bus.first_connection import redacted
 from adapters.bus.inbox import FrameInbox
-from adapters.bus.nats import NatsBus, redacted
+from adapters.bus.nats import NatsBus
 from adapters.server.child_process import ChildProcess
 from adapters.server.embedded_nats import EmbeddedNats, binary
 from protocol.audio import MIC_FRAME, Frame, Kind, pack
