@@ -46,8 +46,8 @@ async def there(bus: NatsBus) -> AsyncIterator[NatsKvRegistry]:
 
 def silence(registry: NatsKvRegistry) -> None:
     """As if its process had been killed."""
-    for task in registry._tasks:
-        task.cancel()
+    assert registry._heartbeat._task is not None
+    registry._heartbeat._task.cancel()
 
 
 @pytest.mark.realtime
