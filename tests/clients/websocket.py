@@ -26,6 +26,7 @@ Found = TypeVar("Found")
 SomeMessage = TypeVar("SomeMessage", bound=Message)
 
 _FRAME_S: Final = FRAME_MS / 1000
+_TOO_LATE_S: Final = 0.1
 _SILENCE: Final = bytes(2 * MIC_FRAME)
 
 
@@ -51,7 +52,10 @@ class Told:
 
 
 class Microphone:
-    """Sends 20 ms each 20 ms on a grid of its own that does not drift: what is to be said, or silence."""
+    """Sends 20 ms each 20 ms on a grid of its own that does not drift: what is to be said, or silence.
+
+    When this process could not send for long, it begins a new grid, as a sound card drops what nobody fetched.
+    """
 
     def __init__(self, send: aiohttp.ClientWebSocketResponse) -> None:
         self._send = send
@@ -77,13 +81,14 @@ class Microphone:
         return len(self.sent_at) * MIC_FRAME
 
     async def _run(self) -> None:
-        begin = time.monotonic()
+        due = time.monotonic()
         while not self._send.closed:
             frame = bytes(self._to_say[: len(_SILENCE)]) or _SILENCE
             del self._to_say[: len(_SILENCE)]
             self.sent_at.append(time.monotonic())
             await self._send.send_bytes(frame)
-            await asyncio.sleep(begin + len(self.sent_at) * _FRAME_S - time.monotonic())
+            due = max(due + _FRAME_S, time.monotonic() - _TOO_LATE_S)
+            await asyncio.sleep(due - time.monotonic())
 
     async def stop(self) -> None:
         """Fall silent, without even sending silence."""

@@ -86,7 +86,6 @@ async def test_a_hold_and_a_resume_lose_and_repeat_nothing(system: System, tap: 
     ("mode", "sound", "goes_on"),
     [
         pytest.param("words", mm_hm(), True, id="words-hum"),
-        pytest.param("words", noise(0.5, level=0.1), True, id="words-noise"),
         pytest.param("words", spoken("Yeah, right."), True, id="words-filler"),
         pytest.param("words", spoken(WORDS), False, id="words-words"),
         pytest.param("any_speech", spoken("Yeah, right."), False, id="any_speech-filler"),
@@ -100,11 +99,21 @@ async def test_what_ends_a_reply_is_the_mode_s_choice(
         since = await _speaking(client, REPLY)
         client.microphone.say(sound)
         settled = await client.event(Heard, lambda m: m.turn == 1, since=since, timeout_s=20)
+        assert client.events(Hold, since=since), "the sound was noticed"
         assert settled.interrupted is not goes_on
         if goes_on:
             assert settled.heard == REPLY
             positions = [r.frame.position for r in client.frames_of(1)]
             assert positions == sorted(set(positions))
+
+
+async def test_a_burst_of_noise_leaves_a_reply_whole(system: System) -> None:
+    async with await WebSocketClient.open(system.url) as client:
+        since = await _speaking(client, REPLY)
+        client.microphone.say(noise(0.5, level=0.1))
+        settled = await client.event(Heard, lambda m: m.turn == 1, since=since, timeout_s=20)
+        assert not settled.interrupted
+        assert settled.heard == REPLY
 
 
 async def test_a_client_may_interrupt_by_a_command(system: System) -> None:

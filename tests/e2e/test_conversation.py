@@ -10,7 +10,7 @@ from protocol.conversation import Heard, Reply, SessionConfig, StateChanged, Tra
 from tests.bench.jitter import deviations_ms
 from tests.clients.sound import first_audible
 from tests.clients.websocket import Received, WebSocketClient, samples_of
-from tests.e2e.ears import words_in, words_of
+from tests.e2e.ears import words_heard, words_of
 from tests.e2e.system import System
 from tests.speech import joined, silence, spoken
 
@@ -30,7 +30,7 @@ async def test_a_spoken_question_is_answered_in_speech(system: System, note: Cal
 
         reply = " ".join(m.text.strip() for m in client.events(Reply))
         assert set(words_of(QUESTION)) <= set(words_of(reply)), "the echo says what was said"
-        assert words_in(samples_of(frames)) == words_of(reply), "what is heard is what is written"
+        assert await words_heard(samples_of(frames)) == words_of(reply), "what is heard is what is written"
         assert _is_whole(frames)
         assert {r.frame.turn for r in client.received} == {turn}
         settled = await client.event(Heard)
@@ -71,7 +71,7 @@ async def test_text_is_spoken_as_given_and_in_one_piece(system: System) -> None:
         await client.say(text)
         frames = await client.whole_turn(1)
         assert _is_whole(frames)
-        assert words_in(samples_of(frames)) == words_of(text)
+        assert await words_heard(samples_of(frames)) == words_of(text)
 
 
 @pytest.mark.parametrize("voice", ["hibari-heart", "piper-joe"])
@@ -80,7 +80,7 @@ async def test_each_voice_speaks(system: System, voice: str, note: Callable[[str
         assert voice in client.opened.voices
         await client.say("The old bridge was built before the town had a name.")
         frames = await client.whole_turn(1)
-        assert {"old", "bridge", "town", "name"} <= set(words_in(samples_of(frames)))
+        assert {"old", "bridge", "town", "name"} <= set(await words_heard(samples_of(frames)))
         measured = await client.event(TurnMeasured)
         assert measured.voice == voice
         note(f"{_latencies(client)}; {_timing(frames)}")

@@ -57,7 +57,7 @@ class Watched:
 def watched(tmp_path: Path) -> Iterator[Watched]:
     """With a server of its own, because the embedded one has no monitoring."""
     port, monitor = free_port(), free_port()
-    command = [binary(), "-c", ROOT / "nats.conf", "-p", str(port), "-m", str(monitor)]
+    command = [str(binary()), "-c", str(ROOT / "nats.conf"), "-p", str(port), "-m", str(monitor)]
     server = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
     try:
         while get(monitor, "/healthz")[0] != 200:

@@ -13,7 +13,7 @@ import soxr
 from protocol.conversation import Heard
 from tests.clients.sound import Pcm16
 from tests.clients.websocket import WebSocketClient
-from tests.e2e.ears import words_in, words_of
+from tests.e2e.ears import words_heard, words_of
 from tests.e2e.system import ROOT, System, antiphon, plain_environment
 from tests.speech import joined, silence, spoken
 
@@ -33,14 +33,14 @@ async def test_talk_answers_a_wav_file_with_a_wav_file(
     status, output = await _run("talk", "--url", system.url, "--in", str(asked), "--out", str(answered))
     assert status == 0, output
     assert {"train", "coast"} <= set(words_of(output)), "the transcript is printed"
-    assert set(words_of(QUESTION)) <= set(words_in(*_read(answered)))
+    assert set(words_of(QUESTION)) <= set(await words_heard(*_read(answered)))
 
 
 async def test_say_writes_speech_to_a_file(system: System, tmp_path: Path) -> None:
     file = tmp_path / "said.wav"
     status, output = await _run("say", "The boats are back.", "--url", system.url, "--out", str(file))
     assert status == 0, output
-    assert words_in(*_read(file)) == ["the", "boats", "are", "back"]
+    assert await words_heard(*_read(file)) == ["the", "boats", "are", "back"]
 
 
 async def test_say_reads_standard_input(system: System, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ async def test_say_reads_standard_input(system: System, tmp_path: Path) -> None:
     text = "The market opens at nine. Nobody is late."
     status, output = await _run("say", "-", "--url", system.url, "--out", str(file), given=text)
     assert status == 0, output
-    assert {"market", "opens", "nobody", "late"} <= set(words_in(*_read(file)))
+    assert {"market", "opens", "nobody", "late"} <= set(await words_heard(*_read(file)))
 
 
 async def test_tap_shows_a_live_session(system: System, tmp_path: Path) -> None:
