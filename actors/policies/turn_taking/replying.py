@@ -197,7 +197,9 @@ class Replying:
     def _nudge_due(self, reply: OwnTurn) -> Millis | None:
         if not reply.handed or reply.lost_at is not None:
             return None
-        return Millis(max(reply.moved_at, reply.nudged_at) + self._floor.settings.stall_nudge_ms)
+        settings = self._floor.settings
+        patience = settings.stall_nudge_ms if reply.sounding else settings.first_nudge_ms
+        return Millis(max(reply.moved_at, reply.nudged_at) + patience)
 
     @staticmethod
     def _what_failed(reply: OwnTurn) -> tuple[str, str]:

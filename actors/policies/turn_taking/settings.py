@@ -24,7 +24,8 @@ class TurnTakingSettings:
         transcript_timeout_ms: then a transcript is asked for again, and the second time given up.
         whole_utterance_ms: an utterance up to this length is transcribed again from its beginning at each pause.
         reply_timeout_ms: for the first frame of a reply, and for the next text of one that has not ended.
-        stall_nudge_ms: a voice that says nothing for this long, though it should, is asked to go on.
+        stall_nudge_ms: a voice that falls silent for this long, though it should go on, is asked to.
+        first_nudge_ms: the same for one that has not begun.
         stall_limit_ms: then it is given up.
         voice_return_ms: how long a reply waits for its voice's worker to come back.
         listener_return_ms: how long a reply waits for a client that takes no sound.
@@ -48,6 +49,7 @@ class TurnTakingSettings:
     whole_utterance_ms: Millis = Millis(20_000)
     reply_timeout_ms: Millis = Millis(20_000)
     stall_nudge_ms: Millis = Millis(400)
+    first_nudge_ms: Millis = Millis(1_000)
     stall_limit_ms: Millis = Millis(5_000)
     voice_return_ms: Millis = Millis(10_000)
     listener_return_ms: Millis = Millis(60_000)
