@@ -93,7 +93,7 @@ class Replying:
     def listener_away(self, event: ListenerAway, now: Millis) -> None:
         """Keep the place for a client that comes back."""
         reply = self._current(event.turn)
-        if reply is not None:
+        if reply is not None and reply.handed:
             reply.moved_at = now
             reply.away_since = now if reply.away_since is None else reply.away_since
 
