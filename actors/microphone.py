@@ -32,6 +32,12 @@ class Microphone:
         self._rate = TokenBucket(rate=1000 / FRAME_MS * _CLOCK_DRIFT, burst=lead_frames)
         self._frames = 0
         self._position = Samples(0)
+        self._heard_at = clock()
+
+    @property
+    def quiet_for_s(self) -> float:
+        """Time since the client last sent anything."""
+        return self._clock() - self._heard_at
 
     def hear(self, pcm: bytes) -> None:
         """The next 20 ms; dropped and counted when it comes faster than time.
@@ -43,7 +49,8 @@ class Microphone:
             raise MalformedMessage(
                 f"{len(pcm)} bytes of sound where {_FRAME_BYTES} belong: 20 ms, 16 kHz, mono, signed 16 bit"
             )
-        if self._rate.take(self._clock()):
+        self._heard_at = self._clock()
+        if self._rate.take(self._heard_at):
             self._take(pcm)
         else:
             metrics.FRAMES_DROPPED.labels("mic-rate").inc()

@@ -38,6 +38,9 @@ from protocol.subjects import Subject, gate, session_event, tts_frames, vad
 _STOP_MARGIN_MS: Final = 100
 """Silence beyond what the detector asks for, since it looks at windows of 32 ms."""
 
+_STALLED_S: Final = 0.5
+"""A client that sends nothing for so long in mid-speech has muted its microphone: a network's stall is shorter."""
+
 OnPeer = Callable[["Peer", str], None]
 
 
@@ -85,6 +88,7 @@ class Peer:
             wall_clock=wall_clock,
         )
         self._noticed_at: float | None = None
+        self._speech_under_way = False
         self._waits_until: float | None = None
         self._client_heard: tuple[TurnId, Samples] | None = None
         self._begun = self._ended = TurnId(0)
@@ -132,6 +136,7 @@ class Peer:
     def _on_vad(self, event: VadEvent) -> None:
         if isinstance(event, SpeechLikely | SpeechStarted) and self._noticed_at is None:
             self._noticed_at = self._clock()
+        self._speech_under_way = isinstance(event, SpeechLikely | SpeechStarted)
         if isinstance(event, SpeechStarted) and self._ended == self.gate.turn:
             self.gate.flush(self.gate.turn)  # the end of a reply that is played again to a client which came back
         self._session_actor.on_vad(event)
@@ -152,6 +157,8 @@ class Peer:
 
     def pull(self) -> Frame | None:
         """The frame to send now, or None for silence. To be called once for each 20 ms that the client plays."""
+        if self._speech_under_way and self._microphone.quiet_for_s > _STALLED_S:
+            self._end_utterance()
         if self._over or self._waits():
             return None
         pulled = self.gate.pull()
@@ -265,8 +272,13 @@ class Peer:
         if link is not self._link or self._over:
             return
         self._link = None
-        self._microphone.fall_silent(Millis(self._vad.stop_ms + _STOP_MARGIN_MS))
+        self._end_utterance()
         self._on_detached(self)
+
+    def _end_utterance(self) -> None:
+        """Nothing more comes from the microphone: let the detector hear that."""
+        self._speech_under_way = False
+        self._microphone.fall_silent(Millis(self._vad.stop_ms + _STOP_MARGIN_MS))
 
     async def close(self, reason: str, *, tell_client: bool = True) -> None:
         """End the session, whatever it is doing. Harmless when repeated."""

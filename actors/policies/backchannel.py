@@ -70,9 +70,10 @@ def judge(
 
 
 def only_fillers(words: tuple[str, ...], language: str) -> bool:
-    """Whether nothing is left when the language's fillers are taken away."""
+    """Whether nothing is left when the language's fillers are taken away, the longest phrases first."""
     rest = " ".join(words)
-    for phrase in vocabulary.FILLING_PHRASES.get(language.partition("-")[0], ()):
+    phrases = vocabulary.FILLING_PHRASES.get(language.partition("-")[0], ())
+    for phrase in sorted(phrases, key=len, reverse=True):
         rest = f" {rest} ".replace(f" {phrase} ", " ").strip()
     fillers = vocabulary.of(vocabulary.FILLERS, language) | vocabulary.HUMS
     return fillers.issuperset(rest.split())

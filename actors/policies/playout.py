@@ -111,7 +111,7 @@ class PlayoutGate:
 
     def offer(self, frame: Frame) -> bool:
         """Take a frame; False when it is of another turn, is here or played already, or is over the bound."""
-        if frame.turn != self._turn or self._dropped or self._finished or not self._is_new(frame):
+        if frame.turn != self._turn or self._dropped or self._ends_here or not self._is_new(frame):
             return False
         if not self._has_room(frame.position):
             return False
@@ -122,6 +122,11 @@ class PlayoutGate:
         while self._early and (following := self._early.pop(self.wanted, None)) is not None:
             self._queue.append(following)
         return True
+
+    @property
+    def _ends_here(self) -> bool:
+        """Whether the turn's last frame is here or played: what a faulty worker sends after it is not wanted."""
+        return self._finished or (bool(self._queue) and Flags.LAST in self._queue[-1].flags)
 
     def _is_new(self, frame: Frame) -> bool:
         whole = frame.samples == SPEECH_FRAME and frame.position % SPEECH_FRAME == 0

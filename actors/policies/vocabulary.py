@@ -25,8 +25,8 @@ FILLERS: Final[dict[str, frozenset[str]]] = {
 """Words of somebody who listens."""
 FILLING_PHRASES: Final[dict[str, tuple[str, ...]]] = {
     "en": tuple(
-        "i see,got it,i know,thats right,of course,makes sense,that makes sense,i understand,fair enough,all right,"
-        "go on,i got it".split(",")
+        "i see,got it,i know,thats right,of course,makes sense,make sense,that makes sense,i understand,fair enough,"
+        "all right,go on,i got it".split(",")
     ),
     "de": ("alles klar", "ich verstehe", "ach so", "na gut"),
     "fr": ("je vois", "bien sûr", "tout à fait"),

@@ -255,6 +255,24 @@ async def test_a_lost_client_ends_the_utterance_that_was_under_way(stage: Stage)
     assert not any(map(any, silence))
 
 
+async def test_a_microphone_that_stops_in_mid_speech_ends_the_utterance(stage: Stage) -> None:
+    stage.peer.hear(MIC)
+    stage.ears.detect(STARTED)
+    stage.pull(20)
+    assert len(stage.ears.heard[SESSION]) == 1, "a network may stall for so long"
+    stage.pull(10)
+    silence = [pcm for _, pcm in stage.ears.heard[SESSION][1:]]
+    assert len(silence) * 20 >= 300
+    stage.pull(100)
+    assert len(stage.ears.heard[SESSION]) == 1 + len(silence), "once is enough"
+
+
+async def test_a_microphone_that_sends_nothing_in_silence_is_left_alone(stage: Stage) -> None:
+    stage.peer.hear(MIC)
+    stage.pull(100)
+    assert len(stage.ears.heard[SESSION]) == 1
+
+
 async def test_a_connection_that_was_replaced_cannot_detach(stage: Stage) -> None:
     second = FakeLink()
     stage.peer.attach(second)

@@ -141,5 +141,10 @@ def test_a_filling_phrase_leaves_the_rest_standing() -> None:
     assert not only_fillers(bare_words("I see a dog."), "en")
 
 
+@pytest.mark.parametrize("phrase", ["That makes sense.", "I got it.", "Make sense."])
+def test_a_phrase_that_holds_a_shorter_one_is_taken_away_whole(phrase: str) -> None:
+    assert only_fillers(bare_words(phrase), "en")
+
+
 def test_words_are_compared_bare() -> None:
     assert bare_words("Mm-hmm, that’s RIGHT! 42…") == ("mmhmm", "thats", "right", "42")  # noqa: RUF001 - as people type

@@ -66,6 +66,17 @@ def test_a_frame_off_the_grid_is_dropped() -> None:
     assert not gate.offer(a_frame(0, position=Samples(7)))
 
 
+def test_nothing_is_taken_after_the_turns_last_frame() -> None:
+    gate = a_gate()
+    for frame in frames(2):
+        assert gate.offer(frame)
+    beyond = frames(3)[2]
+    assert not gate.offer(beyond)
+    assert [pulled(gate).position for _ in range(2)] == [0, SPEECH_FRAME]
+    assert gate.finished
+    assert not gate.offer(beyond)
+
+
 def test_a_gap_stops_the_playout_until_it_is_filled() -> None:
     gate = a_gate(queued=1)
     assert gate.offer(a_frame(2))
