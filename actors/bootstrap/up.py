@@ -61,21 +61,26 @@ async def _run(options: UpOptions) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    began = time.monotonic()
-    server = None if options.nats else _embedded(options)
-    if server is not None:
+    narrator = Narrator(clock=time.monotonic, began=time.monotonic())
+    if options.nats:
+        await _supervise(options, options.nats, [], narrator, stop)
+    else:
+        server = _embedded(options)
         await server.start()
-    url = options.nats or (server.url if server else "")
-    narrator = Narrator(clock=time.monotonic, began=began)
-    foundation: list[Part] = [] if server is None else [_NatsPart(server)]
-    supervisor = Supervisor(
-        [foundation, _parts(options, url, narrator.echo if options.verbose else None)],
-        audience=narrator,
-        clock=time.monotonic,
-    )
-    with _whereabouts(options, url):
-        await supervisor.run(stop, when_usable=lambda: narrator.usable(_page(options), options.data_dir))
+        try:
+            await _supervise(options, server.url, [_NatsPart(server)], narrator, stop)
+        finally:
+            await server.stop(grace_s=0.5)
     narrator.ended()
+
+
+async def _supervise(
+    options: UpOptions, nats_url: str, foundation: list[Part], narrator: Narrator, stop: asyncio.Event
+) -> None:
+    parts = _parts(options, nats_url, narrator.echo if options.verbose else None)
+    supervisor = Supervisor([foundation, parts], audience=narrator, clock=time.monotonic)
+    with _whereabouts(options, nats_url):
+        await supervisor.run(stop, when_usable=lambda: narrator.usable(_page(options), options.data_dir))
 
 
 def _embedded(options: UpOptions) -> EmbeddedNats:
@@ -116,16 +121,22 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
             echo=None if echo is None else lambda line: echo(f"{name}: {line}"),
         )
 
-    default_family = (options.voice or environment.get("ANTIPHON_VOICE") or _DEFAULT_FAMILY).partition("-")[0]
-    voices = [
-        part(f"tts-{family}", "tts", "--family", family, is_essential=family == default_family)
-        for family, packages in _FAMILIES
-        if all(find_spec(package) is not None for package in packages)
-    ]
+    default_voice = environment.get("ANTIPHON_VOICE", "")
+    default_family = default_voice.partition("-")[0] or _DEFAULT_FAMILY
+    families = [f for f, packages in _FAMILIES if all(find_spec(package) is not None for package in packages)]
+    if default_family not in families:
+        known = ", ".join(f"{family}-..." for family in families)
+        raise SettingsInvalid(f"voice: nothing here speaks as {default_voice or _DEFAULT_FAMILY!r}; there is {known}")
+    model = ("--model", default_voice) if default_voice else ()  # the worker says if there is no such model
     return [
         part("gateway", "gateway", "--host", options.host, "--port", str(options.port)),
         part("asr", "asr"),
-        *voices,
+        part(f"tts-{default_family}", "tts", "--family", default_family, *model),
+        *(
+            part(f"tts-{family}", "tts", "--family", family, is_essential=False)
+            for family in families
+            if family != default_family
+        ),
     ]
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.server.child_process import ChildProcess
-from protocol.errors import AntiphonError
+from protocol.errors import AntiphonError, SettingsInvalid
 
 _READY_WITHIN_S: Final = 120.0
 """A first start may split a voice's model or download one."""
 _GRACE_S: Final = 1.5
 _LAST_WORDS: Final = 4_000
+_WRONG_CONFIGURATION: Final = 2
+"""The exit status with which our commands say so."""
 
 
 class PartFailed(AntiphonError):
@@ -67,6 +69,7 @@ class AntiphonPart:
 
         Raises:
             PartFailed: it ended before, with its last words.
+            SettingsInvalid: it did so because of its configuration.
         """
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -92,7 +95,10 @@ class AntiphonPart:
         if ready.done():
             return ready.result()
         await self._child.stop(grace_s=_GRACE_S)
-        raise PartFailed(self._last_words(said_before))
+        words = self._last_words(said_before).removeprefix("antiphon: ")
+        if self._child.returncode == _WRONG_CONFIGURATION:
+            raise SettingsInvalid(words)
+        raise PartFailed(f"{self._name}: {words}")
 
     async def wait(self) -> int:
         """Until it has ended; its exit status."""

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.server.antiphon_part import AntiphonPart, PartFailed
 from adapters.server.child_process import ChildProcess
+from protocol.errors import SettingsInvalid
 
 SOON_S = 10.0
 IGNORES_TERM = (
@@ -95,12 +96,10 @@ def a_part(tmp_path: Path, *arguments: str) -> AntiphonPart:
 
 
 async def test_a_part_that_cannot_start_fails_with_its_last_words(tmp_path: Path) -> None:
-    with pytest.raises(
-        PartFailed, match=r"antiphon: NATS is not available at nats://127\.0\.0\.1:1: Connection refused"
-    ):
+    with pytest.raises(PartFailed, match=r"^part: NATS is not available at nats://127\.0\.0\.1:1: Connection refused"):
         await a_part(tmp_path, "serve", "asr", "--nats", "nats://127.0.0.1:1").start()
 
 
 async def test_a_part_with_a_wrong_setting_says_which(tmp_path: Path) -> None:
-    with pytest.raises(PartFailed, match="--port: port: input should be less than or equal to 65535"):
+    with pytest.raises(SettingsInvalid, match=r"^--port: port: input should be less than or equal to 65535"):
         await a_part(tmp_path, "serve", "gateway", "--port", "99999").start()
