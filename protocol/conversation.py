@@ -249,7 +249,8 @@ class Flush(_GateCommand):
     type: Literal["flush"] = "flush"
 
 
-SessionCommand = Annotated[Say | Interrupt | Configure | ClientPlayout | CloseSession, Field(discriminator="type")]
+SessionCommand = Annotated[Say | Interrupt | Configure | CloseSession, Field(discriminator="type")]
+"""Without `ClientPlayout`, which only a connection carries: on its subject the gateway tells of its own playout."""
 ClientMessage = Annotated[
     OpenSession | ResumeSession | Say | Interrupt | Configure | ClientPlayout | CloseSession,
     Field(discriminator="type"),
