@@ -19,11 +19,12 @@ async def tap(nats: NatsSettings, session: SessionId | None, shown: Shown, *, wa
         BusUnavailable: no server answers, or it does not let us listen.
         SoundUnavailable: the WAV file cannot be written.
     """
-    configure_logging("error")
+    configure_logging("critical")  # what an observer may not hear, or has missed, is told as a line of its own
     with ExitStack() as files:
         if wav is not None:
             shown.speech = _Recorder(wav, files, one_for_each_session=session is None).take
         bus = await connect(nats, name="tap")
+        bus.on_reconnect(lambda: shown.listening("again; what passed while the connection was lost is missed"))
         try:
             await Tap(bus, session, shown).run()
         finally:
