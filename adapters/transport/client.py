@@ -49,13 +49,14 @@ class WebSocketConnection:
 
     @classmethod
     async def _connect(cls, url: str, key: str) -> Self:
+        address = websocket_url(url)
         http = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_S, sock_connect=_CONNECT_S),
         )
         try:
             socket = await http.ws_connect(
-                websocket_url(url),
+                address,
                 heartbeat=_HEARTBEAT_S,
                 max_msg_size=codec.MAX_MESSAGE_BYTES,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
@@ -142,12 +143,12 @@ def websocket_url(url: str) -> str:
     """`http://host:port` → `ws://host:port/ws`; a path in front stays.
 
     Raises:
-        ValueError: it is no URL of a gateway.
+        GatewayUnavailable: it is no URL of a gateway.
     """
     parts = urlsplit(url if "://" in url else f"http://{url}")
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
     if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError("not a URL such as http://127.0.0.1:8700")
+        raise GatewayUnavailable(f"{url!r} is not a URL such as http://127.0.0.1:8700")
     path = parts.path.rstrip("/").removesuffix("/ws") + "/ws"
     return urlunsplit((schemes[parts.scheme], parts.netloc, path, parts.query, ""))
 
