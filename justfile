@@ -27,15 +27,19 @@ fix:
 typecheck:
     uv run --no-sync mypy
 
-# All tests but the ten-minute soak and those that need a browser
+# The fast tests, with one real conversation through the whole system among them: about two minutes
 test *args:
-    {{ pytest }} -m "not soak and not browser" {{ args }}
+    {{ pytest }} -m "smoke or not (soak or browser or system)" {{ args }}
+
+# The whole system in processes of its own: conversations, interruptions, faults, the command line
+test-system *args:
+    {{ pytest }} -m "system and not (smoke or soak or browser)" {{ args }}
 
 # The tests that drive a real Chromium (skipped with a reason where there is none, mandatory when CI=true)
 test-browser *args:
     {{ pytest }} -m browser {{ args }}
 
-# Both of the above
+# All of the above
 test-all *args:
     {{ pytest }} -m "not soak" {{ args }}
 

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.system, pytest.mark.models, pytest.mark.realtime]
 QUESTION = "What time does the train to the coast leave?"
 
 
+@pytest.mark.smoke
 async def test_a_spoken_question_is_answered_in_speech(system: System, note: Callable[[str], None]) -> None:
     async with await WebSocketClient.open(system.url) as client:
         first = client.microphone.say(spoken(QUESTION))
