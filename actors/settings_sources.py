@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from protocol.errors import SettingsInvalid
 
 PREFIX: Final = "ANTIPHON_"
+_OF_COMMANDS: Final = frozenset({"ANTIPHON_KEY", "ANTIPHON_URL", "ANTIPHON_DATA_DIR", "ANTIPHON_DEBUG"})
+"""Variables of the command line's own, which are no settings of a part."""
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 Key = tuple[str, ...]
 
@@ -125,7 +127,7 @@ def _of_environment(kind: type[BaseModel], environ: Mapping[str, str]) -> dict[K
 
 def misspelt(kinds: Sequence[type[BaseModel]], environ: Mapping[str, str]) -> list[str]:
     """A complaint for each `ANTIPHON_*` variable that is none of ours but looks like one."""
-    known = {variable(key) for kind in kinds for key, _ in keys(kind)}
+    known = {variable(key) for kind in kinds for key, _ in keys(kind)} | _OF_COMMANDS
     complaints = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
