@@ -41,7 +41,7 @@ def tap(
     from actors.bootstrap import client  # noqa: PLC0415
     from actors.bootstrap import tap as bootstrap  # noqa: PLC0415
     from actors.cli.tap_lines import JsonLines, TapLines  # noqa: PLC0415
-    from actors.cli.whereabouts import nats_url  # noqa: PLC0415
+    from actors.cli.whereabouts import nats_url, without_credentials  # noqa: PLC0415
     from actors.settings import NatsSettings  # noqa: PLC0415
     from protocol.ids import SessionField  # noqa: PLC0415
 
@@ -53,5 +53,5 @@ def tap(
         raise typer.BadParameter(_MALFORMED_SESSION) from error
     settings = NatsSettings(url=nats_url(nats, data_dir), credentials=credentials)
     lines = JsonLines() if as_json else TapLines(session=watched)
-    shown = lines.shown(f"{session or 'all sessions'} at {settings.url}")
+    shown = lines.shown(f"{session or 'all sessions'} at {without_credentials(settings.url)}")
     client.run(bootstrap.tap(settings, watched, shown, wav=wav))

@@ -23,3 +23,8 @@ def nats_url(given: str | None, data_dir: Path | None) -> str:
         return str(running["nats"])
     except (OSError, ValueError, KeyError, TypeError):
         return DEFAULT_NATS_URL
+
+
+def without_credentials(urls: str) -> str:
+    """To be shown: user, password and token are left out."""
+    return ", ".join(url.rpartition("@")[2] for url in urls.split(","))

@@ -35,7 +35,9 @@ def _nothing() -> None:
 
 
 if __name__ == "__main__":
+    from actors.cli.doctor import doctor
     from actors.cli.say import say
     from actors.cli.talk import talk
+    from actors.cli.tap import tap
 
-    sys.exit(app_with(say, talk)())
+    sys.exit(app_with(doctor, say, talk, tap)())
