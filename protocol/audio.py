@@ -47,7 +47,7 @@ class Frame:
         turn: the reply it belongs to; 0 for the microphone.
         sequence: counts frames within the turn (microphone: within the session).
         position: first sample within the turn (microphone: within the session), at the frame's rate.
-        captured_at: when it was captured or synthesised.
+        captured_at: when it was captured (speech: when it left the worker).
         pcm: mono s16le; 320 samples at 16 kHz (microphone) or 960 at 48 kHz (speech). The last frame
             of a turn is filled up with silence.
     """

@@ -37,10 +37,10 @@ class HibariNet:
     def __init__(self, model: Path, *, threads: int = 1) -> None:
         plain = model.read_bytes()
         try:
-            self._session = open_session(plain + _one_more_output(_DURATIONS), threads=threads)
+            self._session = open_session(plain + _one_more_output(_DURATIONS), threads=threads, keeps_memory=False)
             self._tells = True
         except Exception:  # noqa: BLE001  # onnxruntime's errors have no common class; another export is no failure
-            self._session = open_session(plain, threads=threads)
+            self._session = open_session(plain, threads=threads, keeps_memory=False)
             self._tells = False
         self._ids: dict[str, int] = json.loads((Path(ASSETS) / "vocab.json").read_text(encoding="utf-8"))
 
