@@ -20,6 +20,8 @@ LONG_REPLY: Final = (
     "Later the market opens, and for an hour or two the whole town seems to be in that one narrow street."
 )
 INTERRUPTIONS: Final = ("Wait, stop please.", "No, tell me something else.", "Could you stop talking now?")
+TENTATIVE: Final = {"": True, "_without_tentative_hold": False}
+"""A metric's suffix, and what the session is told."""
 _FRAMES_BEFORE: Final = 40
 _QUIET_S: Final = 0.4
 """Later than this after the state says LISTENING, no frame of the old turn can be on its way."""
@@ -48,9 +50,9 @@ class Interruption:
     last_at_client: float
 
 
-async def interrupt(url: str, tap: Tap, run: int, *, voice: str | None = None) -> Interruption:
+async def interrupt(url: str, tap: Tap, run: int, config: SessionConfig) -> Interruption:
     """Let it speak, interrupt it with words, and see what stopped when. A session of its own."""
-    async with await WebSocketClient.open(url, SessionConfig(voice=voice)) as client:
+    async with await WebSocketClient.open(url, config) as client:
         watched = await tap.watch(client.session)
         try:
             return await _interrupt(client, watched, run)
@@ -89,13 +91,14 @@ def _last(frames: "Iterable[SeenFrame | Received]") -> float:
 
 
 async def interruptions(
-    url: str, nats_url: str, *, runs: int, sessions: int, voice: str | None = None
+    url: str, nats_url: str, *, runs: int, sessions: int, tentative_hold: bool = True
 ) -> list[Interruption]:
     """`runs` interruptions in each of `sessions` conversations side by side."""
+    config = SessionConfig(tentative_hold=tentative_hold)
     tap = await Tap.connect(nats_url)
 
     async def one_caller(caller: int) -> list[Interruption]:
-        return [await interrupt(url, tap, run * sessions + caller, voice=voice) for run in range(runs)]
+        return [await interrupt(url, tap, run * sessions + caller, config) for run in range(runs)]
 
     try:
         callers = await asyncio.gather(*(one_caller(caller) for caller in range(sessions)))
