@@ -8,7 +8,7 @@ from actors.models import LoadedVoice
 from actors.tts_rendition import Made
 from actors.tts_turn import SpokenTurn, Surroundings
 from protocol.conversation import Playout
-from protocol.ids import SessionId, TurnId
+from protocol.ids import ModelId, SessionId, TurnId
 from protocol.speaking import Pause, Resume, SpeakingFailed, Stop, TextChunk
 from protocol.subjects import tts_event
 
@@ -125,10 +125,16 @@ class SpeakingSession:
         if self._turn is not None and self._turn.id == turn_id:
             self._fail(turn_id, "synthesis-failed", reason)
 
-    def on_voice_died(self, reason: str) -> None:
-        """Its model is gone, and an unfinished turn with it."""
-        self._voice = None
-        self._fail(self._turn.id if self.is_speaking and self._turn else TurnId(0), "voice-died", reason)
+    def on_voice_died(self, model: ModelId, reason: str) -> None:
+        """A model is gone, and with it an unfinished turn in its voice."""
+        held = self._voice is not None and self._voice.model == model
+        if held:
+            self._voice = None
+        turn = self._turn
+        if turn is not None and not turn.finished and turn.model == model:
+            self._fail(turn.id, "voice-died", reason)
+        elif held:
+            self._refuse(TurnId(0), "voice-died", reason)
 
     def expire(self, now: float, *, paused_s: float) -> None:
         """Drop a turn that was paused so long that nobody waits for the rest."""

@@ -14,7 +14,7 @@ from actors.tts_pacer import Pacer
 from actors.tts_rendition import Made, PhraseBegun, PhraseDone
 from protocol.audio import SPEECH_RATE, Frame
 from protocol.conversation import Playout
-from protocol.ids import Millis, Samples, SessionId, TurnId, UnixMicros, WorkerName
+from protocol.ids import Millis, ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus
 from protocol.speaking import PhrasePlaced, SpeechBegan, SpeechFinished, SpeechPaused, SpeechResumed, TextChunk
@@ -66,6 +66,11 @@ class SpokenTurn:
         self.next_index = 0
         self.paused_at: float | None = None
         self.finished = False
+
+    @property
+    def model(self) -> ModelId:
+        """Whose voice it is in."""
+        return self._voice.model
 
     @property
     def unspoken_pieces(self) -> int:

@@ -209,6 +209,5 @@ class TtsWorker:
 
     def _on_died(self, model: ModelId, reason: str) -> None:
         for session in self._sessions:
-            if session.voice is not None and session.voice.model == model:
-                session.on_voice_died(reason)
+            session.on_voice_died(model, reason)
         self._wake.set()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from protocol.audio import SPEECH_FRAME, Flags, Frame
-from protocol.ids import SessionId, TurnId
+from protocol.ids import ModelId, SessionId, TurnId
 from protocol.ports import Pcm
 from protocol.speaking import (
     EndSpeaking,
@@ -480,3 +480,37 @@ async def test_a_new_voice_speaks_from_the_next_turn_on() -> None:
         await stage.say(client, "Four.", turn=TWO)
         await stage.play_out(client)
         assert high.steps > before
+
+
+def kill_voice(stage: Stage, model: ModelId) -> None:
+    """End its actor by an error that nobody expects."""
+    stage.worker._models._loaded[model].tell("nonsense")  # type: ignore[arg-type]  # that is the error
+
+
+async def test_a_voice_that_dies_is_reported_to_whom_it_spoke_for_and_loaded_again() -> None:
+    async with a_stage(ahead_s=1.0) as stage:
+        speaking, silent = await stage.client("s1"), await stage.client("s2")
+        speaking.gate.expect(ONE)
+        stage.send_text(speaking, "word " * 50)
+        await stage.until(lambda: bool(speaking.got))
+        kill_voice(stage, MODEL)
+        await stage.until(lambda: len(stage.bus.said(SpeakingFailed)) == 2)
+        assert [(f.turn, f.code) for f in stage.events(speaking, SpeakingFailed)] == [(ONE, "voice-died")]
+        assert [(f.turn, f.code) for f in stage.events(silent, SpeakingFailed)] == [(0, "voice-died")]
+        assert (await start(stage, "s1")).type == "ready"  # type: ignore[attr-defined]  # not refused
+        await stage.say(speaking, "One.", turn=TWO)
+        await stage.play_out(speaking)
+        assert len(speaking.sound(TWO)) > 0
+
+
+async def test_a_turn_in_another_voice_outlives_the_one_that_dies() -> None:
+    expected = await uninterrupted(TEXT)
+    async with a_stage(FakeSynthesizer("fake-one"), FakeSynthesizer("fake-two")) as stage:
+        client = await stage.client()
+        await stage.say(client, TEXT)
+        await start(stage, "s1", model="fake-two")
+        kill_voice(stage, ModelId("fake-two"))
+        await stage.until(lambda: bool(stage.events(client, SpeakingFailed)))
+        assert [f.turn for f in stage.events(client, SpeakingFailed)] == [0]
+        await stage.play_out(client)
+        assert np.array_equal(client.sound(), expected)
