@@ -34,11 +34,6 @@ class SpeakingSession:
         """When it last gave a sign of life."""
 
     @property
-    def voice(self) -> LoadedVoice | None:
-        """The model of its next turn."""
-        return self._voice
-
-    @property
     def is_speaking(self) -> bool:
         """Whether a turn is unfinished."""
         return self._turn is not None and not self._turn.finished
