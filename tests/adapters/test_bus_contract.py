@@ -190,5 +190,3 @@ async def test_a_closed_bus_takes_everything_and_sends_nothing(any_bus: Bus) -> 
     any_bus.publish(COMMANDS, pause(1))
     assert not any_bus.publish_frame(mic_frames(SESSION), frame(1))
     await any_bus.close()
-
-
