@@ -101,4 +101,4 @@ spy-top seconds="5":
 
 # Write a session's messages (not its audio) to a file, one JSON object a line, until Ctrl-C
 spy-record session file="session.jsonl":
-    {{ antiphon }} tap {{ session }} --json --nats {{ nats_url }} > {{ file }}
+    {{ antiphon }} tap {{ session }} --json > {{ file }}
