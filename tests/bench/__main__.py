@@ -15,6 +15,7 @@ from tests.bench.options import Options, Target
 from tests.bench.results import Findings, show, write
 from tests.e2e.system import ROOT, System
 
+_TABLE_WIDTH: Final = 100
 NAMES: Final = ("pause", "gate", "silence", "resume", "fal", "jitter", "voice", "sessions", "coldstart", "idle")
 
 
@@ -41,6 +42,7 @@ def main(
     running = Target(url=url, nats_url=nats) if url and nats else None
     options = Options(runs=runs, sessions=tuple(sessions or ()), voices=tuple(voice or ()), seconds=seconds)
     console = Console()
+    console.width = max(console.width, _TABLE_WIDTH)
     for name in names or NAMES:
         findings = run(name, running, options)
         show(name, findings, console)

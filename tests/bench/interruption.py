@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from protocol.conversation import Hold, SessionConfig, StateChanged
 from protocol.hearing import SpeechLikely, SpeechStarted
+from protocol.ports import Pcm
 from protocol.speaking import Pause
 from tests.bench.tap import SeenFrame, Tap, Watched
 from tests.clients.websocket import Received, WebSocketClient
@@ -25,6 +27,12 @@ TENTATIVE: Final = {"": True, "_without_tentative_hold": False}
 _FRAMES_BEFORE: Final = 40
 _QUIET_S: Final = 0.4
 """Later than this after the state says LISTENING, no frame of the old turn can be on its way."""
+
+
+@cache
+def interrupting_words() -> tuple[Pcm, ...]:
+    """Call it before anything is measured: making them keeps this process from its frames for a second."""
+    return tuple(spoken(text) for text in INTERRUPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,8 @@ async def _interrupt(client: WebSocketClient, watched: Watched, run: int) -> Int
     await client.speech(turn=turn, frames=_FRAMES_BEFORE)
     await asyncio.sleep(run * 7 % 20 / 1000)  # interruptions come at any phase of the 20 ms grid
     since = client.mark()
-    first = client.microphone.say(spoken(INTERRUPTIONS[run % len(INTERRUPTIONS)]))
+    words = interrupting_words()
+    first = client.microphone.say(words[run % len(words)])
     await client.event(StateChanged, lambda m: m.state == "LISTENING", since=since)
     await asyncio.sleep(_QUIET_S)
     onset = client.microphone.left_at(first)
@@ -94,6 +103,7 @@ async def interruptions(
     url: str, nats_url: str, *, runs: int, sessions: int, tentative_hold: bool = True
 ) -> list[Interruption]:
     """`runs` interruptions in each of `sessions` conversations side by side."""
+    interrupting_words()
     config = SessionConfig(tentative_hold=tentative_hold)
     tap = await Tap.connect(nats_url)
 

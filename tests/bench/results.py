@@ -78,7 +78,8 @@ def write(name: str, runs: int, findings: Findings, folder: Path) -> Path:
 
 def show(name: str, findings: Findings, console: Console) -> None:
     """The table."""
-    table = Table(Column("metric", no_wrap=True), "p50", "p95", "max", "unit", "n", title=name, title_justify="left")
+    columns = [Column(key, no_wrap=True) for key in ("metric", "p50", "p95", "max", "unit", "n")]
+    table = Table(*columns, title=name, title_justify="left", padding=(0, 0))
     for key, metric in findings.metrics.items():
         summary = metric.summary()
         table.add_row(key, *(f"{summary[k]:.1f}" for k in ("p50", "p95", "max")), metric.unit, str(summary["n"]))

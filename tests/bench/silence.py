@@ -11,10 +11,9 @@ from typing import Final
 from protocol.conversation import Hold, SessionConfig, StateChanged
 from protocol.ports import Pcm
 from tests.bench.caller import TRANSPORTS, Transport, audible_times, call_at_once, connect, left_at, until
-from tests.bench.interruption import INTERRUPTIONS, LONG_REPLY
+from tests.bench.interruption import LONG_REPLY, interrupting_words
 from tests.bench.options import Options, Target
 from tests.bench.results import Findings
-from tests.speech import spoken
 
 RUNS = 10
 SESSIONS = (1, 3)
@@ -26,14 +25,14 @@ _QUIET_S: Final = 0.5
 class _Job:
     url: str
     transport: Transport
-    words: list[Pcm]
+    words: tuple[Pcm, ...]
     runs: int
     caller: int
 
 
 async def measure(target: Target, options: Options, findings: Findings) -> None:
     """At 1 and 3 callers."""
-    words = [spoken(text) for text in INTERRUPTIONS]
+    words = interrupting_words()
     for transport in TRANSPORTS:
         for sessions in options.sessions or SESSIONS:
             runs = options.runs or RUNS

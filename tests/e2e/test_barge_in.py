@@ -1,6 +1,8 @@
 """The user speaks while we do: words end the reply, everything else leaves not a sample missing."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -85,19 +87,19 @@ async def test_a_hold_and_a_resume_lose_and_repeat_nothing(system: System, tap: 
 @pytest.mark.parametrize(
     ("mode", "sound", "goes_on"),
     [
-        pytest.param("words", mm_hm(), True, id="words-hum"),
-        pytest.param("words", spoken("Yeah, right."), True, id="words-filler"),
-        pytest.param("words", spoken(WORDS), False, id="words-words"),
-        pytest.param("any_speech", spoken("Yeah, right."), False, id="any_speech-filler"),
-        pytest.param("resume_on_silence", spoken(WORDS), True, id="resume_on_silence-words"),
+        pytest.param("words", mm_hm, True, id="words-hum"),
+        pytest.param("words", partial(spoken, "Yeah, right."), True, id="words-filler"),
+        pytest.param("words", partial(spoken, WORDS), False, id="words-words"),
+        pytest.param("any_speech", partial(spoken, "Yeah, right."), False, id="any_speech-filler"),
+        pytest.param("resume_on_silence", partial(spoken, WORDS), True, id="resume_on_silence-words"),
     ],
 )
 async def test_what_ends_a_reply_is_the_mode_s_choice(
-    system: System, mode: BargeIn, sound: Pcm, *, goes_on: bool
+    system: System, mode: BargeIn, sound: Callable[[], Pcm], *, goes_on: bool
 ) -> None:
     async with await WebSocketClient.open(system.url, SessionConfig(barge_in=mode)) as client:
         since = await _speaking(client, REPLY)
-        client.microphone.say(sound)
+        client.microphone.say(sound())
         settled = await client.event(Heard, lambda m: m.turn == 1, since=since, timeout_s=20)
         assert client.events(Hold, since=since), "the sound was noticed"
         assert settled.interrupted is not goes_on
