@@ -143,6 +143,7 @@ class Peer:
         if not self.gate.held:
             self._noticed_at = None
         self._bus.publish(vad(self._session), event)
+        self._microphone.speech(under_way=self._speech_under_way)
         self._reports.changed()
 
     def _on_deaf(self, reason: str) -> None:

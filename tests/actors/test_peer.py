@@ -22,7 +22,7 @@ from protocol.conversation import (
     StateChanged,
 )
 from protocol.errors import MalformedMessage
-from protocol.hearing import SpeechStarted, VadEvent
+from protocol.hearing import SpeechStarted, SpeechStopped, VadEvent
 from protocol.ids import Samples, SessionId, TurnId, WorkerName
 from protocol.subjects import tts_frames
 from tests.fakes.bus import FakeBus
@@ -104,6 +104,7 @@ async def speaking(stage: Stage) -> Stage:
 
 # --- the microphone --------------------------------------------------------------------------------------------------
 async def test_the_microphone_goes_to_the_detector_and_to_the_bus_with_its_position(stage: Stage) -> None:
+    stage.ears.detect(STARTED)
     for _ in range(3):
         stage.peer.hear(MIC)
     assert [position for position, _ in stage.ears.heard[SESSION]] == [0, 320, 640]
@@ -114,6 +115,26 @@ async def test_the_microphone_goes_to_the_detector_and_to_the_bus_with_its_posit
     ]
 
 
+async def test_silence_stays_here_but_for_a_sign_of_life_each_second(stage: Stage) -> None:
+    for _ in range(150):
+        stage.peer.hear(MIC)
+    assert [f.sequence for _, f in stage.bus.frames] == [0, 50, 100]
+    assert len(stage.ears.heard[SESSION]) == 150
+
+
+async def test_a_speech_travels_with_the_second_before_and_the_second_after_it(stage: Stage) -> None:
+    for _ in range(120):
+        stage.peer.hear(MIC)
+    stage.ears.detect(STARTED)
+    for _ in range(10):
+        stage.peer.hear(MIC)
+    stage.ears.detect(SpeechStopped(session=SESSION, at=Samples(40_000), probability=0.1))
+    for _ in range(119):
+        stage.peer.hear(MIC)
+    sent = sorted({f.sequence for _, f in stage.bus.frames})
+    assert sent == [0, 50, *range(69, 180), 200], "frames 0, 50, 100 and 200 are signs of life"
+
+
 @pytest.mark.parametrize("size", [0, 1, 639, 641, 1280])
 async def test_sound_of_another_size_is_malformed(stage: Stage, size: int) -> None:
     with pytest.raises(MalformedMessage):
@@ -122,6 +143,7 @@ async def test_sound_of_another_size_is_malformed(stage: Stage, size: int) -> No
 
 
 async def test_sound_faster_than_time_is_dropped(stage: Stage) -> None:
+    stage.ears.detect(STARTED)
     for _ in range(1_000):
         stage.peer.hear(MIC)
     assert len(stage.bus.frames) == 250
