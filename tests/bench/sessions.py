@@ -28,6 +28,8 @@ STARTS_ITSELF = True
 _LIMITS: Final = ("ANTIPHON_MAX_SESSIONS", "ANTIPHON_TTS_MAX_SESSIONS", "ANTIPHON_ASR_MAX_SESSIONS")
 _ENOUGH: Final = dict.fromkeys(_LIMITS, "200")
 _TURN_LIMIT_S: Final = 120.0
+_SPREAD_S: Final = 10.0
+"""Over which the first turns begin: people do not speak in chorus."""
 _CPU_S: Final = 10.0
 
 
@@ -70,8 +72,9 @@ class _Speaker:
     spoke: asyncio.Event = field(default_factory=asyncio.Event)
     turns: list[list[float]] = field(default_factory=list)
 
-    async def run(self, url: str) -> None:
+    async def run(self, url: str, begin_after_s: float) -> None:
         """Until cancelled."""
+        await asyncio.sleep(begin_after_s)
         async with await WebSocketClient.open(url, SessionConfig()) as client:
             for turn in itertools.count(1):
                 await client.say(LONG_REPLY)
@@ -87,7 +90,7 @@ async def _speakers(url: str, count: int) -> AsyncIterator[list[_Speaker]]:
     """So many of them; the first that fails ends them all."""
     speakers = [_Speaker() for _ in range(count)]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(speaker.run(url)) for speaker in speakers]
+        tasks = [group.create_task(one.run(url, _SPREAD_S * n / count)) for n, one in enumerate(speakers)]
         yield speakers
         for task in tasks:
             task.cancel()
