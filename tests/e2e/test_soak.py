@@ -24,9 +24,9 @@ pytestmark = pytest.mark.soak
 
 SECONDS = float(os.environ.get("ANTIPHON_SOAK_SECONDS", "600"))
 SESSIONS = 3
-_GROWTH_MB = 20.0
-"""Of each process in the second half. Allocators keep what they were given: Whisper's memory alone, without us, takes
-up to 90 MB in its first 100 clips in a few steps and nothing in the next 300. A leak goes on."""
+_GROWTH_MB = 10.0
+"""Of each process in the second half: 2 MB a minute. Allocators keep what they were given: Whisper's memory alone,
+without us, takes up to 90 MB in its first 100 clips in a few steps and nothing in the next 300. A leak goes on."""
 _REST_S = 5.0
 _COUNTS = re.compile(r"^(antiphon_(?:loop_tasks|sessions)) ([\d.e+]+)$", re.MULTILINE)
 
