@@ -14,6 +14,7 @@ from actors.tts_rendition import Made
 from protocol.errors import ModelUnavailable, Refused
 from protocol.ids import ModelId, SessionId
 from protocol.ports import Calibrate
+from protocol.workers import ModelState, ModelStatus
 
 log = structlog.get_logger()
 
@@ -96,6 +97,21 @@ class Models:
     def resident(self) -> tuple[ModelId, ...]:
         """All that take work now."""
         return tuple(model for model, voice in self._loaded.items() if voice.is_resident)
+
+    def statuses(self) -> tuple[ModelStatus, ...]:
+        """All that could be loaded, the default first."""
+        return tuple(self._status(model) for model in self._voices)
+
+    def _status(self, model: ModelId) -> ModelStatus:
+        loaded = self._loaded.get(model)
+        state: ModelState = "known" if loaded is None else "resident" if loaded.is_resident else "loading"
+        return ModelStatus(
+            model=model,
+            state=state,
+            languages=self._voices[model].languages,
+            users=0 if loaded is None else len(loaded.users),
+            is_default=model == next(iter(self._voices)),
+        )
 
     def speaks(self, model: ModelId, language: str) -> bool:
         """Whether a model speaks a language, of whatever region; an unknown model is `ensure`'s to refuse."""

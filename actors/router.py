@@ -5,10 +5,11 @@ from collections.abc import Callable
 import structlog
 
 from actors.policies import routing
-from actors.policies.routing import Requirements
+from actors.policies.routing import Placement, Requirements
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.ports import WorkerRegistry
+from protocol.routing import WhenCold
 from protocol.workers import Announcement, WorkerKind
 
 _LOG = structlog.get_logger(__name__)
@@ -37,34 +38,49 @@ class Router:
         """
         await self._registry.watch(self._changed)
 
-    def choose_tts(self, *, voice: str | None, language: str) -> tuple[Announcement, ModelId]:
+    def choose_tts(
+        self,
+        *,
+        voice: str | None,
+        language: str,
+        when_cold: WhenCold = "wait",
+        avoid: frozenset[WorkerName] = frozenset(),
+    ) -> Placement:
         """The worker and its model for a voice (None: the default one).
+
+        Args:
+            voice: a model's id; None is the deployment's default.
+            language: what is to be spoken.
+            when_cold: what to do about a model that is in nobody's memory.
+            avoid: workers that are out of the question.
 
         Raises:
             Refused: nobody can serve this; the reason names what there is.
         """
+        del when_cold
         if voice is not None:
             model = ModelId(voice)
-            return self._choose("tts", language, model), model
+            return Placement(worker=self._choose("tts", language, model, avoid), model=model)
         if self._default_voice is not None:
             try:
-                return self._choose("tts", language, self._default_voice), self._default_voice
+                default = self._choose("tts", language, self._default_voice, avoid)
+                return Placement(worker=default, model=self._default_voice)
             except Refused as refused:
                 if refused.code not in _PREFERENCE_LOST:
                     raise
-        worker = self._choose("tts", language, None)
+        worker = self._choose("tts", language, None, avoid)
         fallback = routing.default_model(worker)
         if fallback is None:
             raise Refused("no-such-model", f"the worker {worker.name} has no model")
-        return worker, fallback
+        return Placement(worker=worker, model=fallback)
 
-    def choose_asr(self, *, language: str) -> Announcement:
+    def choose_asr(self, *, language: str, avoid: frozenset[WorkerName] = frozenset()) -> Announcement:
         """The worker that understands `language`.
 
         Raises:
             Refused: there is none.
         """
-        return self._choose("asr", language, None)
+        return self._choose("asr", language, None, avoid)
 
     def voices(self) -> tuple[str, ...]:
         """What can be asked for, the default first."""
@@ -81,8 +97,10 @@ class Router:
 
         return end
 
-    def _choose(self, kind: WorkerKind, language: str, model: ModelId | None) -> Announcement:
-        wanted = Requirements(kind=kind, language=language, model=model)
+    def _choose(
+        self, kind: WorkerKind, language: str, model: ModelId | None, avoid: frozenset[WorkerName]
+    ) -> Announcement:
+        wanted = Requirements(kind=kind, language=language, model=model, avoid=avoid)
         return routing.choose(self._registry.snapshot(), wanted)
 
     def _changed(self, name: WorkerName, announcement: Announcement | None) -> None:

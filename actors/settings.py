@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from protocol.conversation import BargeIn, SessionConfig
 from protocol.ids import TOKEN_PATTERN, Millis, ModelId, WorkerName
 from protocol.message import Language
+from protocol.routing import WhenCold
 from protocol.speaking import Speed
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -96,6 +97,8 @@ class GatewaySettings(_Settings):
     end_of_turn_ms: Annotated[int, Field(ge=200, le=3_000)] = 500
     resume_delay_ms: Annotated[int, Field(ge=0, le=3_000)] = 250
     tentative_hold: bool = True
+    when_cold: WhenCold = "fallback"
+    """A voice that is in no worker's memory: wait for it, speak with another one meanwhile, or refuse."""
     wordless_limit_ms: _Milliseconds = 2_500
     prepare: bool = True
     """Begin a reply at the likely end of speech, before the turn is certain."""
@@ -116,6 +119,7 @@ class GatewaySettings(_Settings):
             resume_delay_ms=Millis(self.resume_delay_ms),
             tentative_hold=self.tentative_hold,
             system_prompt=self.llm.system_prompt,
+            when_cold=self.when_cold,
         )
 
 

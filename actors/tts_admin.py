@@ -15,6 +15,8 @@ from protocol.workers import (
     GetCapabilities,
     ListModels,
     LoadModel,
+    ModelsListed,
+    ReloadModel,
     UnloadModel,
     WorkerDescribed,
     WorkerRefused,
@@ -50,8 +52,13 @@ class Administration:
             case Drain():
                 self._drain()
                 self._answer(respond)
-            case GetCapabilities() | ListModels():
+            case GetCapabilities():
                 self._answer(respond)
+            case ListModels():
+                if respond is not None:
+                    respond(ModelsListed(worker=self._describe().name, models=self._models.statuses()))
+            case ReloadModel():
+                self._refuse(respond, Refused("not-supported", "this worker does not reload models"))
 
     def stop(self) -> None:
         """Wait for no model any more."""

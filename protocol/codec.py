@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from protocol import conversation, hearing, speaking, workers
+from protocol import conversation, hearing, routing, speaking, workers
 from protocol.errors import MalformedMessage
 from protocol.ids import UnixMicros
 from protocol.message import Message
@@ -26,6 +26,8 @@ _UNIONS: Final[dict[Channel, Any]] = {
     "tts-command": speaking.TtsCommand,
     "tts-event": speaking.TtsEvent,
     "worker": workers.WorkerCommand,
+    "worker-event": workers.Pulse,
+    "router": routing.Route,
 }
 _ADAPTERS: Final[dict[Channel, TypeAdapter[Any]]] = {channel: TypeAdapter(union) for channel, union in _UNIONS.items()}
 _REPLIES: Final[TypeAdapter[Any]] = TypeAdapter(
@@ -35,6 +37,9 @@ _REPLIES: Final[TypeAdapter[Any]] = TypeAdapter(
     | speaking.SpeakingReady
     | speaking.SpeakingRefused
     | workers.WorkerDescribed
+    | workers.ModelsListed
+    | routing.Routed
+    | routing.RouteRefused
     | workers.WorkerRefused
 )
 _CLIENT: Final[TypeAdapter[Any]] = TypeAdapter(conversation.ClientMessage)

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from protocol.ids import MillisField, PositionField, SessionField, TurnField, TurnId
 from protocol.message import Code, Language, Message, Reason, Text
+from protocol.routing import WhenCold
 from protocol.speaking import Speed
 
 BargeIn = Literal["words", "any_speech", "resume_on_silence"]
@@ -34,6 +35,8 @@ class SessionConfig:
     resume_delay_ms: Annotated[MillisField, Field(ge=0, le=3_000)] | None = None
     tentative_hold: bool | None = None
     system_prompt: Annotated[str, Field(max_length=8_000)] | None = None
+    when_cold: WhenCold | None = None
+    """For a voice that is in no worker's memory (see `protocol.routing.WhenCold`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The only place where subjects are built and parsed. The session stands third in all of them."""
+"""The only place where subjects are built and parsed. Third stands the session, or the worker if it is about none."""
 
 import re
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ Channel = Literal[
     "tts-command",
     "tts-event",
     "worker",
+    "worker-event",
+    "router",
     "mic-frames",
     "tts-frames",
 ]
@@ -99,6 +101,16 @@ def worker(name: WorkerName, verb: str = _ANY) -> Subject:
     return Subject(f"control.worker.{_id(name)}.{verb}")
 
 
+def worker_event(name: WorkerName = ANY_WORKER, verb: str = _ANY) -> Subject:
+    """Worker → everybody who counts on it."""
+    return Subject(f"control.worker.{_id(name)}.event.{verb}")
+
+
+def router(verb: str = _ANY) -> Subject:
+    """Whoever needs a worker → any router."""
+    return Subject(f"control.router.{verb}")
+
+
 def mic_frames(session: SessionId) -> Subject:
     """Gateway → ASR: 20 ms, 16 kHz."""
     return Subject(f"audio.frames.{_id(session)}.mic")
@@ -125,7 +137,9 @@ _SHAPES: Final[tuple[tuple[tuple[str, ...], Channel], ...]] = (
     (("control", "asr", "", "", ""), "asr-command"),
     (("control", "tts", "", "", "event", ""), "tts-event"),
     (("control", "tts", "", "", ""), "tts-command"),
+    (("control", "worker", "", "event", ""), "worker-event"),
     (("control", "worker", "", ""), "worker"),
+    (("control", "router", ""), "router"),
     (("audio", "frames", "", "mic"), "mic-frames"),
     (("audio", "frames", "", "tts", ""), "tts-frames"),
 )
@@ -133,8 +147,10 @@ _WITH_WORKER: Final = frozenset({"asr-event", "asr-command", "tts-event", "tts-c
 
 
 def _address(channel: Channel, tokens: list[str]) -> Address:
-    if channel == "worker":
-        return Address(channel, None, WorkerName(tokens[2]), tokens[3])
+    if channel in ("worker", "worker-event"):
+        return Address(channel, None, WorkerName(tokens[2]), tokens[-1])
+    if channel == "router":
+        return Address(channel, name=tokens[2])
     if channel == "mic-frames":
         return Address(channel, SessionId(tokens[2]))
     if channel == "tts-frames":

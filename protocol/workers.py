@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.ids import ModelField, UnixMicros, WorkerField
+from protocol.ids import MicrosField, ModelField, UnixMicros, WorkerField
 from protocol.message import Code, Language, Message, Reason
 
 WorkerKind = Literal["tts", "asr"]
 WorkerState = Literal["starting", "ready", "draining"]
+ModelState = Literal["known", "loading", "resident", "failed"]
 _Count = Annotated[int, Field(ge=0)]
 _Measure = Annotated[float, Field(ge=0.0)]
 
@@ -38,7 +39,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """A worker, as the router sees it. `started_at` tells a restarted worker from its predecessor of the same name."""
+    """A worker, as the router sees it.
+
+    Attributes:
+        started_at: tells a restarted worker from its predecessor of the same name.
+        pulse_ms: how often it sends a `Pulse`; 0 for one that sends none (a worker of another system).
+        model_languages: what each model speaks; a model that is missing here speaks all that `capabilities` names.
+        via: `bridge` marks what was mirrored from another registry, and is never mirrored back.
+    """
 
     name: WorkerField
     kind: WorkerKind = "tts"
@@ -51,6 +59,9 @@ class Announcement:
     sessions: _Count = 0
     capacity: _Count = 4
     started_at: UnixMicros = UnixMicros(0)
+    pulse_ms: _Count = 0
+    model_languages: dict[ModelField, tuple[Language, ...]] = field(default_factory=dict)
+    via: Annotated[str, Field(max_length=32)] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +73,7 @@ class GetCapabilities(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListModels(Message):
-    """Which models have you? Answered by `WorkerDescribed`."""
+    """Which models have you? Answered by `ModelsListed` (an ASR worker: `WorkerDescribed`)."""
 
     type: Literal["list_models"] = "list_models"
 
@@ -84,6 +95,14 @@ class UnloadModel(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadModel(Message):
+    """Read the voice packs anew; a model that is named is loaded anew, as soon as nobody speaks with it."""
+
+    model: ModelField | None = None
+    type: Literal["reload"] = "reload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drain(Message):
     """Take no new sessions, finish the current turns, end."""
 
@@ -99,6 +118,48 @@ class WorkerDescribed(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatus:
+    """One model of a worker.
+
+    Attributes:
+        state: `known` could be loaded; `failed` could not: `reason` says why, `retry_in_ms` when it is tried again.
+        users: sessions that hold it.
+        idle_ms: since the last of them let it go; 0 while it is in use or not resident.
+        memory_mb: measured at loading, else estimated by its voice pack.
+    """
+
+    model: ModelField
+    state: ModelState
+    title: Annotated[str, Field(max_length=200)] = ""
+    languages: tuple[Language, ...] = ()
+    licence: Annotated[str, Field(max_length=200)] = ""
+    users: _Count = 0
+    idle_ms: _Count = 0
+    memory_mb: _Count = 0
+    is_default: bool = False
+    reason: Reason = ""
+    retry_in_ms: _Count = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsListed(Message):
+    """All models of a worker, its default first."""
+
+    worker: WorkerField
+    models: tuple[ModelStatus, ...]
+    type: Literal["models"] = "models"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse(Message):
+    """The worker's loop is alive; sent every `pulse_ms` of its announcement. Whoever misses several calls it dead."""
+
+    worker: WorkerField
+    started_at: MicrosField
+    type: Literal["pulse"] = "pulse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRefused(Message):
     """Not done, and why."""
 
@@ -108,7 +169,7 @@ class WorkerRefused(Message):
 
 
 WorkerCommand = Annotated[
-    GetCapabilities | ListModels | LoadModel | UnloadModel | Drain,
+    GetCapabilities | ListModels | LoadModel | UnloadModel | ReloadModel | Drain,
     Field(discriminator="type"),
 ]
-WorkerReply = Annotated[WorkerDescribed | WorkerRefused, Field(discriminator="type")]
+WorkerReply = Annotated[WorkerDescribed | ModelsListed | WorkerRefused, Field(discriminator="type")]

@@ -27,6 +27,8 @@ _WHO: Final[dict[Channel, tuple[str, str]]] = {
     "tts-command": ("→ tts", "bold blue"),
     "tts-event": ("tts", "blue"),
     "worker": ("→ worker", "bold red"),
+    "worker-event": ("worker", "dim"),
+    "router": ("→ router", "red"),
 }
 _ENVELOPE: Final = {"type", "session", "sent_at", "trace"}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from protocol.errors import Refused
-from protocol.ids import ModelId
+from protocol.ids import ModelId, WorkerName
 from protocol.workers import Announcement, WorkerKind
 
 
@@ -15,6 +15,25 @@ class Requirements:
     kind: WorkerKind
     language: str
     model: ModelId | None = None
+    avoid: frozenset[WorkerName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Who is to speak, and with which model.
+
+    Attributes:
+        instead_of: the model that was wanted and is in nobody's memory; `model` is spoken with until it is.
+    """
+
+    worker: Announcement
+    model: ModelId
+    instead_of: ModelId | None = None
+
+    @property
+    def resident(self) -> bool:
+        """Whether the worker has the model in memory."""
+        return self.model in self.worker.resident_models
 
 
 def choose(workers: Iterable[Announcement], wanted: Requirements) -> Announcement:
@@ -23,7 +42,7 @@ def choose(workers: Iterable[Announcement], wanted: Requirements) -> Announcemen
     Raises:
         Refused: `no-worker`, `no-such-model`, `no-such-language`, `no-capacity`: the first filter that left nobody.
     """
-    of_kind = [w for w in workers if w.kind == wanted.kind and w.state == "ready"]
+    of_kind = [w for w in workers if w.kind == wanted.kind and w.state == "ready" and w.name not in wanted.avoid]
     if not of_kind:
         raise Refused("no-worker", f"no {wanted.kind} worker is ready; is one running?")
     able = [w for w in of_kind if wanted.model is None or wanted.model in w.models]

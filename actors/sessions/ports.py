@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from protocol.ids import ModelId, WorkerName
+from actors.policies.routing import Placement
+from protocol.ids import WorkerName
+from protocol.routing import WhenCold
 from protocol.workers import Announcement
 
 Clock = Callable[[], float]
@@ -17,10 +19,17 @@ OnWorker = Callable[[WorkerName, Announcement | None], None]
 class Router(Protocol):
     """Who can speak and who can hear (`actors.router`)."""
 
-    def choose_tts(self, *, voice: str | None, language: str) -> tuple[Announcement, ModelId]:
+    def choose_tts(
+        self,
+        *,
+        voice: str | None,
+        language: str,
+        when_cold: WhenCold = ...,
+        avoid: frozenset[WorkerName] = ...,
+    ) -> Placement:
         """A worker and its model. Raises `Refused`."""
 
-    def choose_asr(self, *, language: str) -> Announcement:
+    def choose_asr(self, *, language: str, avoid: frozenset[WorkerName] = ...) -> Announcement:
         """A worker. Raises `Refused`."""
 
     def voices(self) -> tuple[str, ...]:

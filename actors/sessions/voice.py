@@ -216,8 +216,8 @@ class Voice:
         raise refused
 
     def _choose(self, wanted: Wanted) -> _Place:
-        announcement, model = self._router.choose_tts(voice=wanted.voice, language=wanted.language)
-        return _Place(announcement.name, announcement.started_at, model)
+        placement = self._router.choose_tts(voice=wanted.voice, language=wanted.language)
+        return _Place(placement.worker.name, placement.worker.started_at, placement.model)
 
     async def _start_at(self, place: _Place, *, timeout_s: float = START_TIMEOUT_S) -> None:
         command = StartSpeaking(

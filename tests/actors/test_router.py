@@ -27,18 +27,18 @@ async def a_router(*workers: Announcement) -> tuple[Router, FakeRegistry]:
 
 async def test_a_voice_by_name_is_spoken_by_who_has_it() -> None:
     router, _ = await a_router(a_voice("a", HIBARI), a_voice("b", PIPER))
-    worker, model = router.choose_tts(voice="piper-joe", language="en")
-    assert (worker.name, model) == ("b", PIPER)
+    placement = router.choose_tts(voice="piper-joe", language="en")
+    assert (placement.worker.name, placement.model) == ("b", PIPER)
 
 
 async def test_no_wish_gets_the_default_voice() -> None:
     router, _ = await a_router(a_voice("a", PIPER), a_voice("b", HIBARI))
-    assert router.choose_tts(voice=None, language="en")[1] == HIBARI
+    assert router.choose_tts(voice=None, language="en").model == HIBARI
 
 
 async def test_without_the_default_voice_another_one_speaks() -> None:
     router, _ = await a_router(a_voice("a", PIPER))
-    assert router.choose_tts(voice=None, language="en")[1] == PIPER
+    assert router.choose_tts(voice=None, language="en").model == PIPER
 
 
 async def test_a_wish_that_cannot_be_granted_is_refused_and_not_replaced() -> None:

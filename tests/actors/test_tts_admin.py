@@ -18,6 +18,7 @@ from protocol.workers import (
     GetCapabilities,
     ListModels,
     LoadModel,
+    ModelsListed,
     UnloadModel,
     WorkerDescribed,
 )
@@ -42,15 +43,24 @@ async def refusal(stage: Stage, message: Message) -> str:
     return str(answer.code)
 
 
-@pytest.mark.parametrize("question", [GetCapabilities(), ListModels()])
-async def test_it_says_what_it_can(question: Message) -> None:
+async def test_it_says_what_it_can() -> None:
     async with a_stage(FakeSynthesizer(), FakeSynthesizer(TWO)) as stage:
-        said = (await described(stage, question)).worker
+        said = (await described(stage, GetCapabilities())).worker
         assert (said.name, said.kind, said.state, said.sessions) == (WORKER, "tts", "ready", 0)
         assert said.models == (MODEL, TWO)
         assert said.resident_models == (MODEL,)
         assert said.capabilities.languages == ("en",)
         assert said.started_at > 0
+
+
+async def test_it_lists_its_models_and_what_has_become_of_each() -> None:
+    async with a_stage(FakeSynthesizer(), FakeSynthesizer(TWO)) as stage:
+        listed = await stage.bus.request(worker(WORKER), ListModels())
+        assert isinstance(listed, ModelsListed)
+        assert [(m.model, m.state, m.is_default) for m in listed.models] == [
+            (MODEL, "resident", True),
+            (TWO, "known", False),
+        ]
 
 
 async def test_it_measures_itself() -> None:

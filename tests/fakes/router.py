@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from actors.policies.routing import Placement
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
+from protocol.routing import WhenCold
 from protocol.workers import Announcement
 
 OnChange = Callable[[WorkerName, Announcement | None], None]
@@ -16,19 +18,32 @@ class FakeRouter:
         self.workers: dict[WorkerName, Announcement] = {w.name: w for w in workers}
         self.watchers: list[OnChange] = []
 
-    def choose_tts(self, *, voice: str | None, language: str) -> tuple[Announcement, ModelId]:
+    def choose_tts(
+        self,
+        *,
+        voice: str | None,
+        language: str,
+        when_cold: WhenCold = "wait",
+        avoid: frozenset[WorkerName] = frozenset(),
+    ) -> Placement:
+        del when_cold
         for worker in self.workers.values():
-            if worker.kind != "tts" or not worker.models or language not in worker.capabilities.languages:
+            if (
+                worker.name in avoid
+                or worker.kind != "tts"
+                or not worker.models
+                or language not in worker.capabilities.languages
+            ):
                 continue
             if voice is None:
-                return worker, worker.models[0]
+                return Placement(worker=worker, model=worker.models[0])
             if voice in worker.models:
-                return worker, ModelId(voice)
+                return Placement(worker=worker, model=ModelId(voice))
         raise Refused("no-voice", f"no worker speaks {language} as {voice}")
 
-    def choose_asr(self, *, language: str) -> Announcement:
+    def choose_asr(self, *, language: str, avoid: frozenset[WorkerName] = frozenset()) -> Announcement:
         for worker in self.workers.values():
-            if worker.kind == "asr" and language in worker.capabilities.languages:
+            if worker.name not in avoid and worker.kind == "asr" and language in worker.capabilities.languages:
                 return worker
         raise Refused("no-recognizer", f"no worker understands {language}")
 

@@ -42,6 +42,8 @@ BASES: dict[Channel, Subject] = {
     "tts-command": subjects.tts_command(SESSION, WORKER),
     "tts-event": subjects.tts_event(SESSION, WORKER),
     "worker": subjects.worker(WORKER),
+    "worker-event": subjects.worker_event(WORKER),
+    "router": subjects.router(),
 }
 
 
