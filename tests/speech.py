@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import soxr
+from scipy.signal import lfilter
 
 from protocol.audio import MIC_FRAME, MIC_RATE
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _AUDIBLE: Final = 0.01
 """Of full scale, about -40 dBFS: where a phrase is taken to begin and end."""
 _PEAK: Final = 0.5
+_THROAT_FORMANTS: Final = ((700.0, 50.0), (1200.0, 60.0), (2600.0, 100.0))
+"""Centre and width in Hz: an open mouth."""
 _HUM_FORMANTS: Final = ((280.0, 60.0, 1.0), (1100.0, 150.0, 0.12), (2200.0, 250.0, 0.05))
 """Centre in Hz, width in Hz, gain: a closed mouth passes little above its first resonance."""
 
@@ -67,6 +70,19 @@ def click(rate: int = MIC_RATE, *, level: float = 0.9) -> "Pcm":
     n = round(0.005 * rate)
     burst = noise(0.005, rate, level=1.0, seed=3) * np.exp(-np.arange(n) / (n / 4))
     return np.asarray(burst * level / np.abs(burst).max(), dtype=np.float32)
+
+
+def cough(seconds: float = 0.6, rate: int = MIC_RATE, *, seed: int = 3) -> "Pcm":
+    """A burst of noise through a throat, without voicing or words.
+
+    Silero takes those of the seeds 1, 3 and 8 for speech, wherever its windows begin; others it does not always.
+    """
+    t = np.arange(round(seconds * rate)) / rate
+    out = np.random.default_rng(seed).standard_normal(t.size) * (1 - np.exp(-t / 0.01)) * np.exp(-t / seconds)
+    for centre, width in _THROAT_FORMANTS:
+        radius = np.exp(-np.pi * width / rate)
+        out = lfilter([1 - radius], [1, -2 * radius * np.cos(2 * np.pi * centre / rate), radius**2], out)
+    return np.asarray(out * _PEAK / np.abs(out).max(), dtype=np.float32)
 
 
 def hum(seconds: float = 0.5, rate: int = MIC_RATE, *, hertz: float = 120.0, glide: float = -0.1) -> "Pcm":

@@ -16,7 +16,7 @@ from tests.bench.tap import Tap
 from tests.clients.websocket import WebSocketClient, samples_of
 from tests.e2e.ears import words_of
 from tests.e2e.system import System
-from tests.speech import mm_hm, noise, spoken
+from tests.speech import cough, mm_hm, noise, spoken
 
 pytestmark = [pytest.mark.system, pytest.mark.models, pytest.mark.realtime]
 
@@ -109,7 +109,23 @@ async def test_what_ends_a_reply_is_the_mode_s_choice(
             assert positions == sorted(set(positions))
 
 
-async def test_a_burst_of_noise_leaves_a_reply_whole(system: System) -> None:
+@pytest.mark.parametrize("seed", [1, 3, 8])
+async def test_a_cough_is_a_hold_and_the_reply_goes_on_whole(system: System, tap: Tap, seed: int) -> None:
+    async with await WebSocketClient.open(system.url) as client:
+        watched = await tap.watch(client.session)
+        since = await _speaking(client, REPLY)
+        client.microphone.say(cough(seed=seed))
+        settled = await client.event(Heard, lambda m: m.turn == 1, since=since, timeout_s=20)
+        states = [m.state for m in client.events(StateChanged, since=since)]
+        assert states[:2] == ["BARGED_IN", "SPEAKING"], "it was taken for an interruption, and was none"
+        assert not settled.interrupted
+        assert settled.heard == REPLY
+        heard = samples_of(await client.whole_turn(1))
+        assert np.array_equal(heard, rendered_by_worker(watched, 1)), "not a sample is lost"
+        await watched.stop()
+
+
+async def test_white_noise_leaves_a_reply_whole(system: System) -> None:
     async with await WebSocketClient.open(system.url) as client:
         since = await _speaking(client, REPLY)
         client.microphone.say(noise(0.5, level=0.1))
