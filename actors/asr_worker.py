@@ -16,6 +16,7 @@ from actors.asr import AsrActor, Ready, Transcribing
 from actors.dispatcher import Dispatcher
 from actors.listeners import Listeners
 from actors.mailbox import Mailbox
+from actors.pulse import PULSE_MS, Pulsing
 from protocol import subjects
 from protocol.audio import MIC_RATE
 from protocol.conversation import Accepted, CommandRefused
@@ -79,6 +80,7 @@ class AsrWorker:
             state="starting",
             capacity=capacity,
             started_at=UnixMicros(time_ns() // 1000),
+            pulse_ms=PULSE_MS,
         )
 
     # --- its life ---------------------------------------------------------------------------------------------------
@@ -94,7 +96,8 @@ class AsrWorker:
             commands = subjects.asr_command(subjects.ANY_SESSION, self._name)
             opened.append(await self._bus.subscribe(commands, self._on_command))
             opened.append(await self._bus.subscribe(subjects.worker(self._name), self._on_worker_command))
-            await self._serve(stop)
+            with Pulsing(self._bus, self._name, self._announcement.started_at):
+                await self._serve(stop)
         finally:
             for subscription in opened:
                 subscription.cancel()

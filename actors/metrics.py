@@ -51,6 +51,10 @@ QUEUED = Histogram(
     buckets=(0.0, 0.02, 0.04, 0.06, 0.1, 0.14, 0.18, 0.22, 0.3, 0.5, 1.0, 2.0),
 )
 
+# --- who works here ---------------------------------------------------------------------------------------------------
+WORKERS_SILENT = Counter("antiphon_workers_silent_total", "Workers whose pulse stopped: dead, hung or starved")
+WORKERS_BACK = Counter("antiphon_workers_back_total", "Workers that had fallen silent and were heard again")
+
 # --- voice activity --------------------------------------------------------------------------------------------------
 VAD_WINDOWS = Histogram(
     "antiphon_vad_batch_windows",

@@ -12,6 +12,7 @@ import structlog
 
 from actors.mailbox import Mailbox
 from actors.models import Models, Voice
+from actors.pulse import PULSE_MS, Pulsing
 from actors.tts import Key
 from actors.tts_admin import Administration
 from actors.tts_measures import Measures
@@ -91,7 +92,8 @@ class TtsWorker:
         """
         try:
             await self.open()
-            await self._serve(stop)
+            with Pulsing(self._bus, self._name, self._started_at):
+                await self._serve(stop)
         finally:
             try:
                 await self._registry.withdraw(self._name)
@@ -181,6 +183,7 @@ class TtsWorker:
             sessions=len(self._sessions),
             capacity=self._capacity,
             started_at=self._started_at,
+            pulse_ms=PULSE_MS,
         )
 
     # --- commands ---------------------------------------------------------------------------------------------------

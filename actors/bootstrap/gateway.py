@@ -16,6 +16,7 @@ from actors.bootstrap.bus import connect
 from actors.bootstrap.process import run_part
 from actors.bootstrap.ready import say_ready
 from actors.gateway import Gateway, call_later
+from actors.liveness import LivingRegistry
 from actors.mailbox import Mailbox
 from actors.peer_ports import MakeSession, VadOptions
 from actors.policies.playout import PlayoutGate
@@ -58,7 +59,7 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         bus = await connect(settings.nats, name="gateway")
         stack.push_async_callback(bus.close)
-        registry = NatsKvRegistry(bus)
+        registry = LivingRegistry(NatsKvRegistry(bus), bus)
         stack.push_async_callback(registry.close)
         router = Router(registry, default_voice=ModelId(settings.voice))
         await router.start()

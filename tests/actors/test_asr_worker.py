@@ -116,7 +116,7 @@ async def test_it_announces_itself_when_its_model_is_warm(office: Office) -> Non
 
 
 async def test_what_was_said_is_transcribed_with_its_positions(office: Office) -> None:
-    assert await office.start(ANNE) == Accepted(session=ANNE, sent_at=UnixMicros(2))
+    assert isinstance(await office.start(ANNE), Accepted)
     office.sound(ANNE, *[bytes(640)] * 5, *[LOUD] * 10)
     office.ask(ANNE, 1, 15 * 320, first=0)
     found = await office.answer()
