@@ -17,7 +17,7 @@ from protocol.conversation import SessionConfig, SessionOpened
 from protocol.ids import ModelId, Samples, SessionId, WorkerName
 from protocol.message import Message
 from protocol.subjects import Subject
-from protocol.workers import Announcement
+from protocol.workers import Announcement, ModelStatus
 
 Pcm = npt.NDArray[np.float32]
 """Mono samples, full scale at 1.0."""
@@ -330,3 +330,44 @@ class GatewayConnection(Protocol):
 
     async def close(self) -> None:
         """Hang up."""
+
+
+# --- operating -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """A worker and its models, as last heard.
+
+    Attributes:
+        models: its default first; taken from the announcement while the worker itself has told nothing.
+        answers: False once it left a question unanswered. A worker mirrored from another registry is never asked.
+    """
+
+    worker: Announcement
+    models: tuple[ModelStatus, ...] = ()
+    answers: bool = True
+
+
+class WorkerFleet(Protocol):
+    """All workers and their models, for operators. On the loop."""
+
+    def workers(self) -> Sequence[WorkerView]:
+        """Those alive now, by name."""
+
+    async def refresh(self, *, max_age_s: float = 0.0) -> None:
+        """Ask all of them for their models, but for those that told less than `max_age_s` ago; waits 2 s at most."""
+
+    def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        """Call this on the loop at each change, models' included, until the result is called."""
+
+    async def load(self, worker: WorkerName, model: ModelId) -> WorkerView:
+        """Make a model resident; returns once it is.
+
+        Raises:
+            Refused: `no-such-worker`, `mirrored`, `no-answer`, or what the worker says.
+        """
+
+    async def unload(self, worker: WorkerName, model: ModelId) -> WorkerView:
+        """Give a model's memory back. Raises like `load`; `model-in-use` while somebody speaks with it."""
+
+    async def drain(self, worker: WorkerName) -> WorkerView:
+        """Let it finish and end. Raises like `load`; returns once it has understood, not when it has ended."""
