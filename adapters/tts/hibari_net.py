@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from hibari.tts import ASSETS
 
+from adapters.tts.graph_output import one_more_output
 from adapters.tts.inference import open_session
 
 Floats = npt.NDArray[np.float32]
@@ -18,7 +19,6 @@ DURATION_HOP: Final = 600
 """Samples per unit of duration: two frames of 12.5 ms."""
 _DURATIONS: Final = "/Clip_output_0"
 """The rounded, clipped durations within the graph of 0.2.x."""
-_MODEL_GRAPH, _GRAPH_OUTPUT, _VALUE_NAME = 7, 12, 1  # field numbers of ModelProto, GraphProto and ValueInfoProto
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class HibariNet:
     def __init__(self, model: Path, *, threads: int = 1) -> None:
         plain = model.read_bytes()
         try:
-            self._session = open_session(plain + _one_more_output(_DURATIONS), threads=threads, keeps_memory=False)
+            self._session = open_session(plain + one_more_output(_DURATIONS), threads=threads, keeps_memory=False)
             self._tells = True
         except Exception:  # noqa: BLE001  # onnxruntime's errors have no common class; another export is no failure
             self._session = open_session(plain, threads=threads, keeps_memory=False)
@@ -54,17 +54,3 @@ class HibariNet:
         outputs = self._session.run(None, {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)})
         durations = outputs[6].reshape(-1).astype(np.int64) if self._tells else None
         return Spectrum(tuple(part[0] for part in outputs[:5]), outputs[5][0], durations)
-
-
-def _one_more_output(tensor: str) -> bytes:
-    """Bytes that, put after a serialised ONNX model, make an inner tensor an output of its graph.
-
-    Protocol buffers merge what is concatenated; this saves a dependency on `onnx`.
-    """
-    return _field(_MODEL_GRAPH, _field(_GRAPH_OUTPUT, _field(_VALUE_NAME, tensor.encode())))
-
-
-def _field(number: int, content: bytes) -> bytes:
-    if len(content) > 127:  # noqa: PLR2004  # one byte of length is all that is needed here
-        raise ValueError("a name of more than 127 bytes")
-    return bytes([number << 3 | 2, len(content)]) + content
