@@ -39,5 +39,16 @@ def _piper(pack: VoicePack, cache: Path, threads: int) -> Synthesizer:
     return PiperSynthesizer(pack.model_id, weights=weights, config=config, cache=cache, threads=threads)
 
 
-FAMILIES: Final[Mapping[str, Callable[[VoicePack, Path, int], Synthesizer]]] = {"hibari": _hibari, "piper": _piper}
+def _kokoro(pack: VoicePack, cache: Path, threads: int) -> Synthesizer:
+    from adapters.tts.kokoro import KokoroSynthesizer  # noqa: PLC0415  # see the module's docstring
+
+    voice = pack.voice or "jf_alpha"
+    return KokoroSynthesizer(pack.model_id, folder=pack.folder(), voice=voice, cache=cache, threads=threads)
+
+
+FAMILIES: Final[Mapping[str, Callable[[VoicePack, Path, int], Synthesizer]]] = {
+    "hibari": _hibari,
+    "kokoro": _kokoro,
+    "piper": _piper,
+}
 """Who loads which family: the pack, a folder for derived files, and the number of threads come in."""
