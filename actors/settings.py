@@ -187,5 +187,9 @@ class WorkerSettings(_Settings):
 
     nats: NatsSettings = NatsSettings()
     log_level: LogLevel = "info"
+    voicepacks_dir: Path | None = None
+    """The user's own voice packs; `antiphon/voicepacks` in the user's data folder if None."""
+    cache_dir: Path | None = None
+    """Pulled weights and what is made of them; `antiphon` in the user's cache folder if None."""
     tts: TtsWorkerSettings = TtsWorkerSettings()
     asr: AsrWorkerSettings = AsrWorkerSettings()

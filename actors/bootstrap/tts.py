@@ -4,21 +4,17 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-import structlog
-
 from actors.bootstrap import worker
+from actors.bootstrap.packs import packs_to_speak_with
 from actors.bootstrap.process import run_part
 from actors.models import Voice
 from actors.settings import TtsWorkerSettings, WorkerSettings
 from actors.tts_worker import TtsWorker
 from adapters.audio.mastering import calibrate
 from adapters.tts.loading import load_synthesizer
-from adapters.voicepacks import VoicePack, find_packs
-from protocol.errors import SettingsInvalid
+from adapters.voicepacks import VoicePack
 from protocol.ids import Millis, ModelId
 from protocol.ports import Bus, WorkerRegistry
-
-log = structlog.get_logger()
 
 
 def run(settings: WorkerSettings) -> None:
@@ -31,29 +27,9 @@ def run(settings: WorkerSettings) -> None:
 
 
 async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
-    packs = _packs(settings.tts)
+    packs = packs_to_speak_with(settings)
     make = partial(_make, settings.tts, packs)
     await worker.serve(f"tts-{settings.tts.family}", settings.nats, make, stop)
-
-
-def _packs(tts: TtsWorkerSettings) -> Sequence[VoicePack]:
-    """The family's, the default one first.
-
-    Raises:
-        SettingsInvalid: the family has no packs, or a model that is named is none of them.
-    """
-    found = find_packs()
-    for broken in found.broken:
-        log.warning("voice pack passed over", pack=broken.name, reason=broken.reason)
-    packs = found.of(tts.family, first=tts.default_model)
-    if not packs:
-        families = ", ".join(sorted({pack.family for pack in found.good})) or "none"
-        raise SettingsInvalid(f"tts.family: no voice pack of the family {tts.family!r}; there are: {families}")
-    known = [pack.model_id for pack in packs]
-    for key, named in (("default_model_id", tts.default_model), *(("preload_model_ids", m) for m in _preloaded(tts))):
-        if named is not None and named not in known:
-            raise SettingsInvalid(f"tts.model_manager.{key}: there is no {named}; there are: {', '.join(known)}")
-    return packs
 
 
 def _preloaded(tts: TtsWorkerSettings) -> list[ModelId]:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from actors.cli.pack_options import CacheDir, VoicepacksDir
+
 app = typer.Typer(no_args_is_help=True, help="Run one part: for several terminals, or several hosts.")
 
 _GATEWAY_FILE: Final = Path("gateway.yaml")
@@ -97,6 +99,8 @@ def tts(
     model: Annotated[str | None, typer.Option(help="Of sessions that name none.")] = None,
     threads: Annotated[int | None, typer.Option(help="For one model's computing on a CPU.")] = None,
     name: Annotated[str | None, typer.Option(help="Unique among all workers.")] = None,
+    voicepacks_dir: VoicepacksDir = None,
+    cache_dir: CacheDir = None,
     log_level: LogLevel = None,
 ) -> None:
     """Run a worker that speaks, with one family of voices.
@@ -112,6 +116,8 @@ def tts(
         "tts.model_manager.default_model_id": model,
         "tts.threads": threads,
         "tts.name": name,
+        "voicepacks_dir": voicepacks_dir,
+        "cache_dir": cache_dir,
         "log_level": log_level,
     }
     settings = _load(WorkerSettings, config, _WORKER_FILE, flags)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from adapters.voicepacks import places
 from adapters.voicepacks.metadata import VoicePack
 from adapters.voicepacks.seed import check_seed
+from adapters.voicepacks.sources import PackageSource
 from protocol.ids import ModelId
 
 METADATA: Final = "metadata.yaml"
@@ -32,10 +33,12 @@ class Packs:
     broken: tuple[BrokenPack, ...]
 
     def of(self, family: str, *, first: ModelId | None = None) -> tuple[VoicePack, ...]:
-        """A family's packs, by name, the one called `first` before the others."""
-        return tuple(
-            sorted((p for p in self.good if p.family == family), key=lambda p: (p.model_id != first, p.model_id))
-        )
+        """A family's packs: the one called `first`, then those that come with a package, then the others; by name."""
+
+        def rank(pack: VoicePack) -> tuple[bool, bool, str]:
+            return pack.model_id != first, not isinstance(pack.source, PackageSource), pack.model_id
+
+        return tuple(sorted((pack for pack in self.good if pack.family == family), key=rank))
 
     def get(self, name: str) -> VoicePack | None:
         """By its model's id, or by family and folder."""
