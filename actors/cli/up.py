@@ -13,6 +13,12 @@ def up(
     port: Annotated[int, typer.Option(help="Of the page and the API.")] = 8700,
     host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
     voice: Annotated[str | None, typer.Option(help="Of sessions that choose none, e.g. piper-joe.")] = None,
+    tts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tts", help="hibari, piper, kokoro (slow); may be repeated. The fast ones if not given.", metavar="FAMILY"
+        ),
+    ] = None,
     asr_model: Annotated[str | None, typer.Option(help="A Whisper model's name, or a folder with one.")] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="For logs and NATS; ~/.local/share/antiphon if not given.", metavar="DIR")
@@ -25,6 +31,8 @@ def up(
     """Start everything on this machine, and end it together with Ctrl-C.
 
     Example: antiphon up --voice piper-joe
+
+    All voices, the slow one too: antiphon up --tts hibari --tts piper --tts kokoro
     """
     from actors.bootstrap import up as bootstrap  # noqa: PLC0415  # `antiphon --help` waits for none of this
 
@@ -33,6 +41,7 @@ def up(
             host=host,
             port=port,
             voice=voice,
+            tts=tuple(tts or ()),
             asr_model=asr_model,
             data_dir=data_dir or default_data_dir(),
             nats=nats,
