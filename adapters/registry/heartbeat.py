@@ -35,11 +35,12 @@ class Heartbeat:
         self._ttl_s = ttl_s
         self._replicas = replicas
         self._said: dict[WorkerName, Announcement] = {}
+        self._changed: set[WorkerName] = set()
         self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
-        bus.on_reconnect(self._wake.set)
+        bus.on_reconnect(self._say_all)
 
     async def announce(self, announcement: Announcement) -> None:
         """Say this now and by heartbeat.
@@ -52,7 +53,12 @@ class Heartbeat:
         if is_first:
             await self._announce_first(announcement.name)
         else:
+            self._changed.add(announcement.name)
             self._wake.set()
+
+    def release(self, name: WorkerName) -> None:
+        """Say nothing of it any more: its entry is somebody else's now, or expires."""
+        self._said.pop(name, None)
 
     async def withdraw(self, name: WorkerName) -> None:
         """Say that it ends. If that cannot be said, its entry expires."""
@@ -87,15 +93,27 @@ class Heartbeat:
         if self._task is None:
             self._task = asyncio.create_task(self._beat_for_ever(), name="registry-heartbeat")
 
+    def _say_all(self) -> None:
+        self._changed.update(self._said)
+        self._wake.set()
+
     async def _beat_for_ever(self) -> None:
+        """A change says what has changed, a heartbeat everything: a bridge announces hundreds that change often."""
         is_failing = False
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._every_s
         while not self._is_closed:  # nats-py may swallow a cancellation
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._every_s)
+                await asyncio.wait_for(self._wake.wait(), max(0.0, due - loop.time()))
             self._wake.clear()
+            is_due = loop.time() >= due
+            names = tuple(self._said if is_due else self._changed)
+            self._changed.clear()
+            if is_due:
+                due = loop.time() + self._every_s
             if not self._bus.is_connected:
                 continue
-            failures = [error for name in tuple(self._said) if (error := await self._beat(name)) is not None]
+            failures = [error for name in names if (error := await self._beat(name)) is not None]
             if failures and not is_failing:
                 _LOG.warning("heartbeat failed", reason=in_words(failures[0]))
             is_failing = bool(failures)

@@ -78,6 +78,10 @@ class NatsKvRegistry:
         """Say that it ends. If that cannot be said, its entry expires."""
         await self._heartbeat.withdraw(name)
 
+    async def release(self, name: WorkerName) -> None:
+        """Say nothing of it any more, without saying that it ends."""
+        self._heartbeat.release(name)
+
     async def watch(self, on_change: OnChange) -> None:
         """Keep the view up to date from now on and call this on the loop at each change (None: gone).
 
