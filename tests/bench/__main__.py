@@ -16,7 +16,19 @@ from tests.bench.results import Findings, show, write
 from tests.e2e.system import ROOT, System
 
 _TABLE_WIDTH: Final = 100
-NAMES: Final = ("pause", "gate", "silence", "resume", "fal", "jitter", "voice", "sessions", "coldstart", "idle")
+NAMES: Final = (
+    "pause",
+    "gate",
+    "silence",
+    "resume",
+    "fal",
+    "jitter",
+    "voice",
+    "sessions",
+    "coldstart",
+    "idle",
+    "pulse",
+)
 
 
 def main(
