@@ -8,7 +8,7 @@ from typing import Final
 
 from actors.asr import Ready, Transcribed, Transcribing
 from actors.listeners import Listeners
-from actors.policies.listening import TranscriptionQueue, served
+from actors.policies.listening import TranscriptionQueue, lacks_beginning, served
 from actors.transcripts import failure, transcript
 from protocol.audio import MIC_RATE
 from protocol.hearing import AsrEvent, Transcribe
@@ -101,11 +101,14 @@ class Dispatcher:
                 self._look_again()
                 return
             first, pcm = self._listeners.ring(request.session).read(request.first, request.end)
-            if pcm:
+            if not pcm:
+                self._publish(request.session, failure(request, "no-audio", "nothing of this range is held"))
+            elif lacks_beginning(request, first):
+                reason = f"of this range only what follows sample {first} is held"
+                self._publish(request.session, failure(request, "no-audio", reason))
+            else:
                 self._busy = True
                 self._transcribe(Transcribing(served(request, first, pcm), pcm))
-            else:
-                self._publish(request.session, failure(request, "no-audio", "nothing of this range is held"))
 
     def _look_again(self) -> None:
         deadline = self._queue.deadline()

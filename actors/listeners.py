@@ -19,8 +19,8 @@ from protocol.subjects import Subject
 
 Answer = Callable[[Message], None]
 
-_DEPTH: Final = 250
-"""Frames, five seconds: late sound is as good as any here, a hole is not."""
+_DEPTH: Final = 2_000
+"""Frames, more than a session ever sends again at once (30 s): late sound is as good as any here, a hole is not."""
 
 log = structlog.get_logger()
 

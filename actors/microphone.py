@@ -1,16 +1,16 @@
-"""A session's microphone: counted, paced, to the voice detector and to the bus. On the loop."""
+"""A session's microphone: counted, paced, to the voice detector and to the recognizer. On the loop."""
 
 from collections import deque
 from typing import Final
 
 from actors import metrics
+from actors.feed import Feed
 from actors.peer_ports import Clock, Ears
 from actors.policies.rates import TokenBucket
 from protocol.audio import FRAME_MS, MIC_FRAME, MIC_RATE, Frame, Kind
 from protocol.errors import MalformedMessage
 from protocol.ids import Millis, Samples, SessionId, TurnId, UnixMicros
 from protocol.ports import Bus
-from protocol.subjects import mic_frames
 
 _FRAME_BYTES: Final = 2 * MIC_FRAME
 _SILENCE: Final = bytes(_FRAME_BYTES)
@@ -22,22 +22,25 @@ _BACKLOG: Final = 1_000 // FRAME_MS
 _TAIL: Final = Samples(MIC_RATE)
 """After a speech; transcripts reach 0.1 s into the silence."""
 _SIGN_OF_LIFE: Final = 1_000 // FRAME_MS
-"""Of so many frames in silence one is sent, so that a recognizer does not take the session for dead."""
+"""Of so many frames in silence one is sent, so that a recognizer does not take the session for dead: the oldest of the
+backlog, so that positions only ever rise."""
 
 
 class Microphone:
     """Gives each 20 ms their position in the session; positions never go back, whatever the connections do.
 
-    The detector hears everything. The bus, and with it the recognizer, gets speech with a second on either side:
-    carrying silence to a recognizer that has nothing to do with it was half of what an idle session cost.
+    The detector hears everything. The recognizer gets speech with a second on either side: carrying silence to a
+    recognizer that has nothing to do with it was half of what an idle session cost.
+
+    Attributes:
+        feed: the recognizer's side: to be held back while there is none, and to be replayed to a new one.
     """
 
     def __init__(
         self, *, session: SessionId, bus: Bus, ears: Ears, lead_frames: float, clock: Clock, wall_clock: Clock
     ) -> None:
         self._session = session
-        self._subject = mic_frames(session)
-        self._bus = bus
+        self.feed = Feed(session=session, bus=bus)
         self._ears = ears
         self._clock = clock
         self._wall_clock = wall_clock
@@ -81,7 +84,11 @@ class Microphone:
             self._sent_until = Samples(self._position + _TAIL)
         self._speech = under_way
         while under_way and self._backlog:
-            self._publish(self._backlog.popleft())
+            self.feed.send(self._backlog.popleft())
+
+    def close(self) -> None:
+        """Nothing more is sent."""
+        self.feed.close()
 
     def _take(self, pcm: bytes) -> None:
         frame = Frame(
@@ -96,11 +103,9 @@ class Microphone:
         self._position = frame.end
         metrics.FRAMES_IN.inc()
         self._ears.hear(self._session, frame.position, pcm)  # first: an interruption begins here
-        if self._speech or frame.position < self._sent_until or frame.sequence % _SIGN_OF_LIFE == 0:
-            self._publish(frame)
-        else:
-            self._backlog.append(frame)
-
-    def _publish(self, frame: Frame) -> None:
-        if not self._bus.publish_frame(self._subject, frame):
-            metrics.FRAMES_DROPPED.labels("bus").inc()
+        if self._speech or frame.position < self._sent_until:
+            self.feed.send(frame)
+            return
+        self._backlog.append(frame)
+        if frame.sequence % _SIGN_OF_LIFE == 0:
+            self.feed.send(self._backlog.popleft())

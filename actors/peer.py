@@ -78,7 +78,6 @@ class Peer:
         self._commands = TokenBucket(rate=self._limits.commands_per_s, burst=self._limits.command_burst)
         self.gate = PlayoutGate()
         self._reports = PlayoutReports(session, self.gate, bus)
-        self._session_actor = make_session(session=session, config=config, gate=self.gate, emit=self.emit)
         self._microphone = Microphone(
             session=session,
             bus=bus,
@@ -86,6 +85,9 @@ class Peer:
             lead_frames=self._limits.mic_lead_frames,
             clock=clock,
             wall_clock=wall_clock,
+        )
+        self._session_actor = make_session(
+            session=session, config=config, gate=self.gate, sound=self._microphone.feed, emit=self.emit
         )
         self._noticed_at: float | None = None
         self._speech_under_way = False
@@ -289,6 +291,7 @@ class Peer:
         if not tell_client:
             self._link = None
         self._ears.close(self._session)
+        self._microphone.close()
         if self._frames is not None:
             self._frames.cancel()
         try:

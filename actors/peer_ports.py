@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.policies.playout import PlayoutGate
+from actors.sessions.ports import Sound
 from protocol.conversation import SessionConfig
 from protocol.hearing import VadEvent
 from protocol.ids import Millis, Samples, SessionId, TurnId
@@ -46,7 +47,13 @@ class MakeSession(Protocol):
     """Makes a session's turn-taking; all else that it needs is bound already."""
 
     def __call__(
-        self, *, session: SessionId, config: SessionConfig, gate: PlayoutGate, emit: Callable[[Message], None]
+        self,
+        *,
+        session: SessionId,
+        config: SessionConfig,
+        gate: PlayoutGate,
+        sound: Sound,
+        emit: Callable[[Message], None],
     ) -> TurnTaking:
         """One for this session."""
 

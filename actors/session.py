@@ -15,6 +15,8 @@ from actors.policies.turn_taking.events import (
     FirstFrameLeft,
     LastFrameLeft,
     PlayoutMoved,
+    RecognizerLost,
+    RecognizerReturned,
     SessionEnding,
     VoiceLost,
     VoiceReturned,
@@ -25,7 +27,7 @@ from actors.sessions.doings import doings
 from actors.sessions.ears import Ears
 from actors.sessions.latencies import Latencies
 from actors.sessions.mouth import Mouth, ReplyTimes
-from actors.sessions.ports import CallLater, Clock, Router
+from actors.sessions.ports import CallLater, Clock, Router, Sound
 from actors.sessions.voice import Voice
 from actors.sessions.wishes import changed, taking_turns, wanted
 from protocol.conversation import (
@@ -57,6 +59,7 @@ class Session:
 
     Args:
         config: every field has a value.
+        sound: what the recognizer hears of the microphone.
         gate: at the client's edge; closed and opened by direct calls, before anybody is told.
         emit: takes events and gate commands for the client and for observers.
         settings: what a client can't choose; `config` is put on top.
@@ -70,6 +73,7 @@ class Session:
         config: SessionConfig,
         bus: Bus,
         gate: PlayoutGate,
+        sound: Sound,
         router: Router,
         replies: ReplyGenerator,
         clock: Clock,
@@ -95,8 +99,11 @@ class Session:
             language=config.language or "en",
             bus=bus,
             router=router,
+            sound=sound,
             chores=self._chores,
             clock=clock,
+            on_lost=lambda: self._feed(RecognizerLost()),
+            on_returned=lambda: self._feed(RecognizerReturned()),
         )
         self._voice = Voice(
             session=session,
@@ -248,8 +255,9 @@ class Session:
             self._mouth.on_voice_event(message)
             self._tell_all()
 
-    def _on_ears(self, _subject: Subject, message: AsrEvent, _respond: Respond | None) -> None:
-        self._ears.answered(message)
+    def _on_ears(self, subject: Subject, message: AsrEvent, _respond: Respond | None) -> None:
+        if not self._ears.answered(parse(subject).worker, message):
+            return
         if isinstance(message, FinalTranscript):
             self._latencies.transcribed(message.compute_ms, self._clock())
         self._feed(message)

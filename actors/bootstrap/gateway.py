@@ -24,6 +24,7 @@ from actors.policies.turn_taking.settings import TurnTakingSettings
 from actors.router import Router
 from actors.session import Session
 from actors.sessions.mouth import ReplyTimes
+from actors.sessions.ports import Sound
 from actors.settings import GatewaySettings, LlmSettings
 from actors.vad import Detector
 from adapters.llm.echo import EchoReply
@@ -110,13 +111,19 @@ def _session_maker(settings: GatewaySettings, bus: Bus, router: Router, replies:
     times = ReplyTimes(first_text_s=settings.llm.first_text_timeout_s, next_text_s=settings.llm.silence_timeout_s)
 
     def make(
-        *, session: SessionId, config: SessionConfig, gate: PlayoutGate, emit: Callable[[Message], None]
+        *,
+        session: SessionId,
+        config: SessionConfig,
+        gate: PlayoutGate,
+        sound: Sound,
+        emit: Callable[[Message], None],
     ) -> Session:
         return Session(
             session=session,
             config=config,
             bus=bus,
             gate=gate,
+            sound=sound,
             router=router,
             replies=replies,
             clock=time.monotonic,

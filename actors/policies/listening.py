@@ -12,6 +12,8 @@ RING: Final = Samples(30 * MIC_RATE)
 """What Whisper can take in at once."""
 WAIT: Final = Millis(500)
 """How long a request waits for samples that are still on their way."""
+UNHEARD: Final = Samples(MIC_RATE // 10)
+"""So much may lack at the beginning of a range: less than the silence that a session asks for before speech."""
 _PATIENCE: Final = Millis(1_000)
 """A partial that has waited this long ranks with the finals."""
 
@@ -118,6 +120,15 @@ class TranscriptionQueue:
 
 def _urgent(pending: _Pending, now: Millis) -> bool:
     return pending.request.final or now - pending.waits_since >= _PATIENCE
+
+
+def lacks_beginning(request: Transcribe, first: Samples) -> bool:
+    """Whether words may be missing when only what follows `first` is held: then there is nothing to transcribe.
+
+    A gap further on is silence, of which only a frame a second travels; what came before the first frame that is held
+    is not known to be.
+    """
+    return first - request.first > UNHEARD
 
 
 def served(request: Transcribe, first: Samples, pcm: bytes) -> Transcribe:

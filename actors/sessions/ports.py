@@ -37,3 +37,16 @@ class Router(Protocol):
 
     def watch(self, call_back: OnWorker) -> Callable[[], None]:
         """Call this at each change (None: gone), until the returned function is called."""
+
+
+class Sound(Protocol):
+    """What a recognizer is to hear of the session's microphone (`actors.feed.Feed`)."""
+
+    def hold(self) -> None:
+        """Send nothing for now, and keep it."""
+
+    def resume(self) -> None:
+        """Go on sending where that began."""
+
+    async def replay(self) -> None:
+        """Send again all that is kept, in order, then what comes; returns when that is done or `hold` gave it up."""

@@ -21,13 +21,15 @@ class Seeker:
         self._attempt = attempt
         self._failures = 0
         self._at_work = False
+        self._again = False
         self._call_off: Callable[[], None] | None = None
 
     def seek(self) -> None:
-        """Try now, instead of waiting any longer. Harmless while an attempt is under way."""
+        """Try now, instead of waiting any longer. An attempt that is under way is followed by another if it fails."""
         if self._call_off is not None:
             self._call_off()
             self._call_off = None
+        self._again = self._at_work
         if not self._at_work:
             self._at_work = True
             self._chores.start(self._try())
@@ -36,7 +38,7 @@ class Seeker:
         try:
             await self._attempt()
         except Refused:
-            pause = PAUSES_S[min(self._failures, len(PAUSES_S) - 1)]
+            pause = 0.0 if self._again else PAUSES_S[min(self._failures, len(PAUSES_S) - 1)]
             self._failures += 1
             self._call_off = self._chores.later(pause, self._wake)
         else:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from actors.feed import Feed
 from actors.policies.playout import PlayoutGate
 from actors.policies.turn_taking import TurnTakingSettings
 from actors.session import Session
@@ -107,6 +108,7 @@ class Stage:
         self.bus = _Bus(self.order)
         self.gate = _Gate(self.order)
         self.router = router or FakeRouter(tts_worker(), asr_worker())
+        self.feed = Feed(session=SID, bus=self.bus)
         self.replies = ScriptedReplies(*scripts)
         self.emitted: list[Message] = []
         self.refusing: set[str] = set()
@@ -119,6 +121,7 @@ class Stage:
             config=config,
             bus=self.bus,
             gate=self.gate,
+            sound=self.feed,
             router=self.router,
             replies=self.replies,
             clock=lambda: self.seconds,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from actors.policies.playout import PlayoutGate
+from actors.sessions.ports import Sound
 from protocol.conversation import Accepted, CommandRefused, SessionClosed, SessionConfig
 from protocol.errors import Refused
 from protocol.hearing import VadEvent
@@ -20,9 +21,16 @@ class FakeSession:
     """
 
     def __init__(
-        self, *, session: SessionId, config: SessionConfig, gate: PlayoutGate, emit: Callable[[Message], None]
+        self,
+        *,
+        session: SessionId,
+        config: SessionConfig,
+        gate: PlayoutGate,
+        sound: Sound,
+        emit: Callable[[Message], None],
     ) -> None:
         self.session = session
+        self.sound = sound
         self.config = config
         self.gate = gate
         self.emit = emit
@@ -69,9 +77,15 @@ class Sessions:
         self.refusal = refusal
 
     def __call__(
-        self, *, session: SessionId, config: SessionConfig, gate: PlayoutGate, emit: Callable[[Message], None]
+        self,
+        *,
+        session: SessionId,
+        config: SessionConfig,
+        gate: PlayoutGate,
+        sound: Sound,
+        emit: Callable[[Message], None],
     ) -> FakeSession:
-        made = FakeSession(session=session, config=config, gate=gate, emit=emit)
+        made = FakeSession(session=session, config=config, gate=gate, sound=sound, emit=emit)
         made.refusal = self.refusal
         self.made.append(made)
         return made

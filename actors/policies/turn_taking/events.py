@@ -73,6 +73,16 @@ class VoiceReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class RecognizerLost:
+    """The worker that transcribes is gone; what is asked waits for another one, and so does the sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizerReturned:
+    """A worker has all the sound that is kept, and was asked what was asked last."""
+
+
+@dataclass(frozen=True, slots=True)
 class CompletenessJudged:
     """A turn detector's opinion on the user's last speech: 1 when certainly finished."""
 
@@ -98,6 +108,8 @@ Event = (
     | VoiceFailed
     | VoiceLost
     | VoiceReturned
+    | RecognizerLost
+    | RecognizerReturned
     | CompletenessJudged
     | SessionEnding
 )

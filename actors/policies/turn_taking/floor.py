@@ -35,7 +35,7 @@ class Floor:
         self.reply: OwnTurn | None = None
         self.prepared: Prepared | None = None
         self.user: Utterance | None = None
-        self.requests = TranscriptRequests(settings.transcript_timeout_ms)
+        self.requests = TranscriptRequests(settings.transcript_timeout_ms, return_time=settings.recognizer_return_ms)
         self.sayings = Sayings()
         self.likely_at: Millis | None = None
         self.commands: list[Command] = []

@@ -78,7 +78,7 @@ class Interrupted:
         elif floor.requests.pending is None:
             floor.forget_user()
 
-    def not_transcribed(self, message: str, now: Millis) -> None:
+    def not_transcribed(self, code: str, message: str, now: Millis) -> None:
         """Once more, then what is known decides."""
         floor, user = self._floor, self._floor.user
         again = None if user is None or user.speaking else floor.requests.ask_again(now)
@@ -86,7 +86,7 @@ class Interrupted:
             floor.do(again)
             return
         floor.requests.forget()
-        floor.do(TellError("transcript-missing", message, TurnId(0)))
+        floor.do(TellError(code, message, TurnId(0)))
         if floor.state == "BARGED_IN":
             self.on_time(now)
         else:

@@ -63,7 +63,7 @@ class Listening:
             return
         self._hear_out(user, now)
 
-    def not_transcribed(self, message: str, now: Millis) -> None:
+    def not_transcribed(self, code: str, message: str, now: Millis) -> None:
         """No answer, or a refusal: once more, then without."""
         floor, user = self._floor, self._floor.user
         given_up = floor.requests.pending
@@ -71,7 +71,7 @@ class Listening:
         if again is not None:
             floor.do(again)
             return
-        floor.do(TellError("transcript-missing", message, TurnId(0)))
+        floor.do(TellError(code, message, TurnId(0)))
         if user is not None and given_up is not None and user.speaking and self._is_too_long(user, now):
             user.keep_and_go_on_from(given_up.end, now)
         self.on_time(now)

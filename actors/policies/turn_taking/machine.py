@@ -8,6 +8,8 @@ from actors.policies.turn_taking.events import (
     LastFrameLeft,
     ListenerAway,
     PlayoutMoved,
+    RecognizerLost,
+    RecognizerReturned,
     ReplyFailed,
     SessionEnding,
     TextHandedOver,
@@ -32,6 +34,8 @@ from protocol.hearing import (
 )
 from protocol.ids import Millis, TurnId
 
+MISSING = "transcript-missing"
+LOST = "recognizer-lost"
 _MAX_STEPS = 8
 """Deadlines that may fall due at one time; each of them moves its own into the future or ends its state."""
 
@@ -134,6 +138,10 @@ class TurnTaking:
                 self._listening.say_what_waits(now)
             case Interrupt():
                 self._replying.interrupt(now)
+            case RecognizerLost():
+                self._floor.requests.lose_recognizer(now)
+            case RecognizerReturned():
+                self._floor.requests.regain_recognizer(now)
             case SessionEnding():
                 self._end(now)
             case _:
@@ -150,7 +158,7 @@ class TurnTaking:
                 self._side().transcribed(event, now)
             case TranscriptionFailed(request=request, reason=reason):
                 if floor.requests.pending is not None and floor.requests.pending.request == request:
-                    self._side().not_transcribed(reason, now)
+                    self._side().not_transcribed(MISSING, reason, now)
             case CompletenessJudged(completeness):
                 if floor.user is not None and not floor.user.speaking:
                     floor.user.completeness = completeness
@@ -253,13 +261,19 @@ class TurnTaking:
         if (tentative := self._tentative_deadline()) is not None and now >= tentative:
             self._relax()
         elif (patience := floor.requests.deadline()) is not None and now >= patience:
-            self._side().not_transcribed("No transcript came in time.", now)
+            self._lose_patience(now)
         elif floor.state == "LISTENING":
             self._listening.on_time(now)
         elif floor.state == "BARGED_IN":
             self._interrupted.on_time(now)
         else:
             self._replying.on_time(now)
+
+    def _lose_patience(self, now: Millis) -> None:
+        if self._floor.requests.deaf:
+            self._side().not_transcribed(LOST, "Nobody can transcribe what was said: the recognizer is gone.", now)
+        else:
+            self._side().not_transcribed(MISSING, "No transcript came in time.", now)
 
     def _end(self, now: Millis) -> None:
         floor = self._floor

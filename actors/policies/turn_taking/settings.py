@@ -1,9 +1,15 @@
 """The numbers of turn-taking, with their defaults; change one only with a measurement."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from protocol.conversation import BargeIn
 from protocol.ids import Millis
+
+RECOGNIZER_RETURN_MS: Final = Millis(10_000)
+"""`antiphon up` brings a killed worker back in 2 to 3 s, in 5 on a busy machine, and its first transcript takes up to
+one more: this leaves as much again. Nobody waits longer for an answer than for a lost voice (`voice_return_ms`), and
+the sound is kept three times as long (`actors.policies.kept_sound.KEPT`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +28,7 @@ class TurnTakingSettings:
         end_slack_ms: a transcript that lacks no more than this of the speech is complete.
         surely_meant_ms: speech as long as this is no backchannel, even if nobody can transcribe it.
         transcript_timeout_ms: then a transcript is asked for again, and the second time given up.
+        recognizer_return_ms: how long, from its loss, what was said waits for a worker that can transcribe it.
         whole_utterance_ms: an utterance up to this length is transcribed again from its beginning at each pause.
         reply_timeout_ms: for the first frame of a reply, and for the next text of one that has not ended.
         stall_nudge_ms: a voice that falls silent for this long, though it should go on, is asked to.
@@ -46,6 +53,7 @@ class TurnTakingSettings:
     end_slack_ms: Millis = Millis(120)
     surely_meant_ms: Millis = Millis(1_000)
     transcript_timeout_ms: Millis = Millis(3_000)
+    recognizer_return_ms: Millis = RECOGNIZER_RETURN_MS
     whole_utterance_ms: Millis = Millis(20_000)
     reply_timeout_ms: Millis = Millis(20_000)
     stall_nudge_ms: Millis = Millis(400)
