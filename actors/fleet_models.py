@@ -2,11 +2,11 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 
-from actors.policies.steering import announced_models
+from actors.policies.steering import announced_models, lasting_of
 from protocol.errors import BusUnavailable, MalformedMessage
 from protocol.ids import UnixMicros, WorkerName
 from protocol.ports import Bus, WorkerRegistry, WorkerView
@@ -102,10 +102,5 @@ class ToldModels:
             return  # it went meanwhile
         before = self._told.get(worker.name)
         self._told[worker.name] = _Told(worker.started_at, models, self._clock(), answers)
-        if before is None or (_lasting(before.models), before.answers) != (_lasting(models), answers):
+        if before is None or (lasting_of(before.models), before.answers) != (lasting_of(models), answers):
             self._on_change()
-
-
-def _lasting(models: Iterable[ModelStatus]) -> list[ModelStatus]:
-    """Without what changes by itself: the passing of time is no news."""
-    return [dataclasses.replace(status, idle_ms=0, retry_in_ms=0) for status in models]

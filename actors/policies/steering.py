@@ -1,6 +1,7 @@
 """Which workers an operator means who names only a model. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from protocol.errors import Refused
 from protocol.ids import ModelId
@@ -20,6 +21,11 @@ def announced_models(worker: Announcement) -> tuple[ModelStatus, ...]:
         )
         for model in known
     )
+
+
+def lasting_of(models: Iterable[ModelStatus]) -> tuple[ModelStatus, ...]:
+    """Without what changes by itself: the passing of time is no news."""
+    return tuple(replace(status, idle_ms=0, retry_in_ms=0) for status in models)
 
 
 def status_of(view: WorkerView, model: ModelId) -> ModelStatus | None:

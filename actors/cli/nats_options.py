@@ -1,0 +1,39 @@
+"""What all commands that ask workers over NATS understand."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Nats = Annotated[
+    str | None, typer.Option("--nats", envvar="ANTIPHON_NATS_URL", help="The server; the running system's if none.")
+]
+DataDir = Annotated[
+    Path | None, typer.Option(envvar="ANTIPHON_DATA_DIR", help="Of the running `antiphon up`.", metavar="DIR")
+]
+Credentials = Annotated[
+    Path | None, typer.Option(envvar="ANTIPHON_NATS_CREDENTIALS", help="An operator's.", metavar="FILE")
+]
+
+
+def nats_settings(nats: str | None, data_dir: Path | None, credentials: Path | None) -> Any:
+    """The `NatsSettings` of what was given."""
+    from actors.cli.whereabouts import nats_url  # noqa: PLC0415  # `antiphon --help` waits for none of this
+    from actors.settings import NatsSettings  # noqa: PLC0415
+
+    return NatsSettings(url=nats_url(nats, data_dir), credentials=credentials)
+
+
+def token(value: str | None, what: str) -> Any:
+    """A worker's name or a model's id.
+
+    Raises:
+        BadParameter: it can't be one.
+    """
+    import re  # noqa: PLC0415
+
+    from protocol.ids import TOKEN_PATTERN  # noqa: PLC0415
+
+    if value is not None and not re.fullmatch(TOKEN_PATTERN, value):
+        raise typer.BadParameter(f"{what} is one word of a-z, 0-9 and -")
+    return value
