@@ -54,6 +54,13 @@ QUEUED = Histogram(
 # --- who works here ---------------------------------------------------------------------------------------------------
 WORKERS_SILENT = Counter("antiphon_workers_silent_total", "Workers whose pulse stopped: dead, hung or starved")
 WORKERS_BACK = Counter("antiphon_workers_back_total", "Workers that had fallen silent and were heard again")
+ROUTES = Counter(
+    "antiphon_routes_total",
+    "Decisions for sessions: `placed` where the model is in memory, `cold` where it has to be loaded first, `fallback` "
+    "with another model meanwhile, or the code of a refusal",
+    ["kind", "outcome"],
+)
+MODELS_WARMED = Counter("antiphon_models_warmed_total", "Requests to load a model in the background", ["outcome"])
 
 # --- voice activity --------------------------------------------------------------------------------------------------
 VAD_WINDOWS = Histogram(

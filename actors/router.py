@@ -1,33 +1,75 @@
 """Finds the worker for a session, from the registry's view in memory: no I/O, a few microseconds."""
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import structlog
 
+from actors import metrics
 from actors.policies import routing
+from actors.policies.explaining import explain
+from actors.policies.placing import Decision, place
+from actors.policies.roster import Roster
 from actors.policies.routing import Placement, Requirements
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.ports import WorkerRegistry
-from protocol.routing import WhenCold
-from protocol.workers import Announcement, WorkerKind
+from protocol.routing import Candidate, WhenCold
+from protocol.workers import Announcement
 
 _LOG = structlog.get_logger(__name__)
-_PREFERENCE_LOST = ("no-such-model", "no-such-language", "no-capacity")
+_SCATTER: Final = 2_654_435_761
+"""Knuth's multiplier: requests that come in a pattern (one for hearing, one for speaking) still take turns evenly."""
 
 OnChange = Callable[[WorkerName, Announcement | None], None]
+NOBODY: Final[frozenset[WorkerName]] = frozenset()
+
+
+class Warmer(Protocol):
+    """Has models loaded in the background (`actors.warming`)."""
+
+    def warm(self, worker: WorkerName, model: ModelId) -> None:
+        """Ask for it, unless somebody is being asked already. Never waits."""
+
+    def unable(self, model: ModelId) -> frozenset[WorkerName]:
+        """Workers that have failed to load it, and are not asked again yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """What would be decided now, and why."""
+
+    outcome: Placement | Refused
+    candidates: tuple[Candidate, ...]
 
 
 class Router:
-    """Everything runs on the loop.
+    """Everything runs on the loop. Holds no state that another router would need: any number may work side by side.
 
     Args:
         default_voice: what a session gets that names none, as long as it is there; any other voice otherwise.
+        warmer: loads what is in nobody's memory; without one, `fallback` is `wait`.
+        clock: monotonic seconds.
+        first_tie: where this router begins to take turns among equals; another number for each process.
     """
 
-    def __init__(self, registry: WorkerRegistry, *, default_voice: ModelId | None = None) -> None:
+    def __init__(
+        self,
+        registry: WorkerRegistry,
+        *,
+        default_voice: ModelId | None = None,
+        warmer: Warmer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        first_tie: int = 0,
+    ) -> None:
         self._registry = registry
         self._default_voice = default_voice
+        self._warmer = warmer
+        self._clock = clock
+        self._ties = first_tie
+        self._roster = Roster()
         self._watchers: list[OnChange] = []
 
     async def start(self) -> None:
@@ -37,6 +79,9 @@ class Router:
             BusUnavailable: it cannot be read.
         """
         await self._registry.watch(self._changed)
+        for worker in self._registry.snapshot():  # a registry may tell only of what changes
+            if worker.name not in self._roster:
+                self._roster.put(worker)
 
     def choose_tts(
         self,
@@ -44,7 +89,8 @@ class Router:
         voice: str | None,
         language: str,
         when_cold: WhenCold = "wait",
-        avoid: frozenset[WorkerName] = frozenset(),
+        avoid: frozenset[WorkerName] = NOBODY,
+        tentative: bool = False,
     ) -> Placement:
         """The worker and its model for a voice (None: the default one).
 
@@ -53,34 +99,50 @@ class Router:
             language: what is to be spoken.
             when_cold: what to do about a model that is in nobody's memory.
             avoid: workers that are out of the question.
+            tentative: nobody is sent there; it is only asked who would serve.
 
         Raises:
             Refused: nobody can serve this; the reason names what there is.
         """
-        del when_cold
-        if voice is not None:
-            model = ModelId(voice)
-            return Placement(worker=self._choose("tts", language, model, avoid), model=model)
-        if self._default_voice is not None:
-            try:
-                default = self._choose("tts", language, self._default_voice, avoid)
-                return Placement(worker=default, model=self._default_voice)
-            except Refused as refused:
-                if refused.code not in _PREFERENCE_LOST:
-                    raise
-        worker = self._choose("tts", language, None, avoid)
-        fallback = routing.default_model(worker)
-        if fallback is None:
-            raise Refused("no-such-model", f"the worker {worker.name} has no model")
-        return Placement(worker=worker, model=fallback)
+        model = None if voice is None else ModelId(voice)
+        wanted = Requirements(kind="tts", language=language, model=model, avoid=avoid)
+        return self.place(wanted, when_cold=when_cold, tentative=tentative)
 
-    def choose_asr(self, *, language: str, avoid: frozenset[WorkerName] = frozenset()) -> Announcement:
+    def choose_asr(
+        self, *, language: str, avoid: frozenset[WorkerName] = NOBODY, tentative: bool = False
+    ) -> Announcement:
         """The worker that understands `language`.
 
         Raises:
             Refused: there is none.
         """
-        return self._choose("asr", language, None, avoid)
+        wanted = Requirements(kind="asr", language=language, avoid=avoid)
+        return self.place(wanted, when_cold="wait", tentative=tentative).worker
+
+    def place(self, wanted: Requirements, *, when_cold: WhenCold, tentative: bool = False) -> Placement:
+        """The best worker; unless `tentative`, counted as sent there, and asked to load what is missing.
+
+        Raises:
+            Refused: nobody can serve this.
+        """
+        try:
+            decision = self._decide(wanted, when_cold)
+        except Refused as refused:
+            if not tentative:
+                metrics.ROUTES.labels(wanted.kind, refused.code).inc()
+            raise
+        if not tentative:
+            metrics.ROUTES.labels(wanted.kind, _outcome(decision.placement, wanted)).inc()
+            self._carry_out(decision)
+        return decision.placement
+
+    def explain(self, wanted: Requirements, *, when_cold: WhenCold) -> Explained:
+        """What `place` would do now, and every candidate with its verdict. Changes nothing."""
+        try:
+            decision = self._decide(wanted, when_cold)
+        except Refused as refused:
+            return Explained(outcome=refused, candidates=explain(self._roster, wanted, None))
+        return Explained(outcome=decision.placement, candidates=explain(self._roster, wanted, decision))
 
     def voices(self) -> tuple[str, ...]:
         """What can be asked for, the default first."""
@@ -97,14 +159,40 @@ class Router:
 
         return end
 
-    def _choose(
-        self, kind: WorkerKind, language: str, model: ModelId | None, avoid: frozenset[WorkerName]
-    ) -> Announcement:
-        wanted = Requirements(kind=kind, language=language, model=model, avoid=avoid)
-        return routing.choose(self._registry.snapshot(), wanted)
+    def _decide(self, wanted: Requirements, when_cold: WhenCold) -> Decision:
+        self._roster.expire(self._clock())
+        self._ties += 1
+        unable = NOBODY
+        if self._warmer is None:
+            when_cold = "wait" if when_cold == "fallback" else when_cold
+        elif when_cold == "fallback" and (model := wanted.model or self._default_voice) is not None:
+            unable = self._warmer.unable(model)
+        return place(
+            self._roster,
+            wanted,
+            when_cold=when_cold,
+            preferred=self._default_voice,
+            tie=(self._ties * _SCATTER & 0xFFFF_FFFF) >> 8,
+            unable_to_load=unable,
+        )
+
+    def _carry_out(self, decision: Decision) -> None:
+        placement = decision.placement
+        self._roster.placed(placement.worker.name, self._clock())
+        if self._warmer is not None and decision.load is not None and placement.instead_of is not None:
+            self._warmer.warm(decision.load, placement.instead_of)
 
     def _changed(self, name: WorkerName, announcement: Announcement | None) -> None:
         if announcement is None:
             _LOG.info("worker gone", worker=name)
+            self._roster.remove(name)
+        else:
+            self._roster.put(announcement)
         for watcher in tuple(self._watchers):
             watcher(name, announcement)
+
+
+def _outcome(placement: Placement, wanted: Requirements) -> str:
+    if placement.instead_of is not None:
+        return "fallback"
+    return "placed" if placement.resident or wanted.kind == "asr" else "cold"

@@ -1,20 +1,51 @@
-"""Which worker serves a request. Pure: announcements come in, the choice goes out."""
+"""Which worker serves a request: what can be asked for, and who can do it. Pure.
+
+docs/routing.md states the rules; `actors.policies.roster` chooses by them.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
+from protocol.routing import Need
 from protocol.workers import Announcement, WorkerKind
+
+Verdict = Literal[
+    "chosen",
+    "starting",
+    "draining",
+    "no-such-model",
+    "wrong-language",
+    "no-capability",
+    "wrong-sample-rate",
+    "avoided",
+    "full",
+    "not-resident",
+    "longer-queue",
+    "slower",
+    "busier",
+    "equal",
+]
+"""Why a worker won or lost: down to `full` it could not serve, after that another one is better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What a session asks for; `model` None takes any."""
+    """What a session asks for; None takes any.
+
+    Attributes:
+        language: of the model that is named; without one, of any model that the worker has.
+        needs: capabilities that the worker must announce.
+        sample_rate: that it must speak with, in Hz.
+        avoid: workers that are out of the question, e.g. because they have just refused.
+    """
 
     kind: WorkerKind
     language: str
     model: ModelId | None = None
+    needs: tuple[Need, ...] = ()
+    sample_rate: int | None = None
     avoid: frozenset[WorkerName] = frozenset()
 
 
@@ -36,37 +67,46 @@ class Placement:
         return self.model in self.worker.resident_models
 
 
-def choose(workers: Iterable[Announcement], wanted: Requirements) -> Announcement:
-    """The worker that answers soonest: its model in memory, the shortest queue, the fewest sessions, the lowest p50.
+class Misfit(NamedTuple):
+    """Why a worker cannot serve."""
 
-    Raises:
-        Refused: `no-worker`, `no-such-model`, `no-such-language`, `no-capacity`: the first filter that left nobody.
-    """
-    of_kind = [w for w in workers if w.kind == wanted.kind and w.state == "ready" and w.name not in wanted.avoid]
-    if not of_kind:
-        raise Refused("no-worker", f"no {wanted.kind} worker is ready; is one running?")
-    able = [w for w in of_kind if wanted.model is None or wanted.model in w.models]
-    if not able:
-        raise Refused("no-such-model", f"no worker has {wanted.model}; there are: {', '.join(models(of_kind))}")
-    speaking = [w for w in able if speaks(w, wanted.language)]
-    if not speaking:
-        raise Refused("no-such-language", f"no {wanted.kind} worker that could serve this knows {wanted.language!r}")
-    free = [w for w in speaking if w.sessions < w.capacity]
-    if not free:
-        raise Refused("no-capacity", f"every {wanted.kind} worker is full; try again later, or start another")
-    return min(free, key=lambda worker: _cost(worker, wanted.model))
+    verdict: Verdict
+    reason: str
 
 
-def _cost(worker: Announcement, model: ModelId | None) -> tuple[bool, int, int, float, str]:
-    is_cold = model not in worker.resident_models if model is not None else not worker.resident_models
-    load = worker.metrics
-    return is_cold, load.queue_depth, worker.sessions, load.p50_first_audio_ms, worker.name
+def misfit(worker: Announcement, wanted: Requirements) -> Misfit | None:
+    """What the worker lacks, whatever its load is; None if it can serve. It is of the right kind."""
+    if wanted.model is not None and wanted.model not in worker.models:
+        return Misfit("no-such-model", f"has {_listed(worker.models)}")
+    if worker.kind == "tts" and not worker.models:
+        return Misfit("no-such-model", "has no model")
+    if not speaks(worker, wanted.language, wanted.model):
+        who = wanted.model or worker.kind
+        return Misfit("wrong-language", f"{who} knows {_listed(_languages(worker, wanted.model))}")
+    lacking = [need for need in wanted.needs if not getattr(worker.capabilities, need)]
+    if lacking:
+        return Misfit("no-capability", f"lacks {_listed(lacking)}")
+    rates = worker.capabilities.sample_rates
+    if wanted.sample_rate is not None and wanted.sample_rate not in rates:
+        return Misfit("wrong-sample-rate", f"sends {_listed(str(rate) for rate in rates)} Hz")
+    return None
 
 
-def speaks(worker: Announcement, language: str) -> bool:
+def speaks(worker: Announcement, language: str, model: ModelId | None = None) -> bool:
     """`en` serves `en-US`, and the other way round: a dialect is better than silence."""
-    primary = language.partition("-")[0]
-    return any(known.partition("-")[0] == primary for known in worker.capabilities.languages)
+    primary = _primary(language)
+    return any(_primary(known) == primary for known in _languages(worker, model))
+
+
+def default_model(worker: Announcement, language: str | None = None) -> ModelId | None:
+    """What a worker speaks with when nobody asked: the first one in memory that knows the language, else any that does.
+
+    Args:
+        worker: whose models are meant.
+        language: None for any.
+    """
+    fitting = (m for m in (*worker.resident_models, *worker.models) if language is None or speaks(worker, language, m))
+    return next(fitting, None)
 
 
 def models(workers: Iterable[Announcement]) -> Sequence[ModelId]:
@@ -74,6 +114,22 @@ def models(workers: Iterable[Announcement]) -> Sequence[ModelId]:
     return sorted({model for worker in workers for model in worker.models})
 
 
-def default_model(worker: Announcement) -> ModelId | None:
-    """What a worker speaks with when nobody asked: the first one in memory, else the first one it has."""
-    return next(iter((*worker.resident_models, *worker.models)), None)
+def _languages(worker: Announcement, model: ModelId | None) -> Iterable[str]:
+    """Of this model; of any of them without one. A model that is not told apart speaks all that the worker does."""
+    declared = worker.capabilities.languages
+    if model is not None:
+        return worker.model_languages.get(model, declared)
+    if not worker.models:
+        return declared
+    return dict.fromkeys(language for m in worker.models for language in worker.model_languages.get(m, declared))
+
+
+def _primary(language: str) -> str:
+    return language.partition("-")[0]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """At most eight: a worker may have hundreds of models, or a hundred languages."""
+    few = sorted(names)
+    more = f" and {len(few) - 8} more" if len(few) > 8 else ""  # noqa: PLR2004  # as the docstring says
+    return ", ".join(few[:8]) + more if few else "nothing"

@@ -6,17 +6,24 @@ from actors.policies.routing import Placement
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.routing import WhenCold
-from protocol.workers import Announcement
+from protocol.workers import Announcement, WorkerKind
 
 OnChange = Callable[[WorkerName, Announcement | None], None]
 
 
 class FakeRouter:
-    """The first worker that fits is chosen."""
+    """The first worker that fits is chosen; one that has the model in memory comes before one that has not.
+
+    Attributes:
+        warming: what the real one would now have loaded in the background: who was asked for which model.
+        sent_to: where sessions were sent, in order; a tentative question sends nobody.
+    """
 
     def __init__(self, *workers: Announcement) -> None:
         self.workers: dict[WorkerName, Announcement] = {w.name: w for w in workers}
         self.watchers: list[OnChange] = []
+        self.warming: list[tuple[WorkerName, ModelId]] = []
+        self.sent_to: list[WorkerName] = []
 
     def choose_tts(
         self,
@@ -25,27 +32,46 @@ class FakeRouter:
         language: str,
         when_cold: WhenCold = "wait",
         avoid: frozenset[WorkerName] = frozenset(),
+        tentative: bool = False,
     ) -> Placement:
-        del when_cold
-        for worker in self.workers.values():
-            if (
-                worker.name in avoid
-                or worker.kind != "tts"
-                or not worker.models
-                or language not in worker.capabilities.languages
-            ):
-                continue
-            if voice is None:
-                return Placement(worker=worker, model=worker.models[0])
-            if voice in worker.models:
-                return Placement(worker=worker, model=ModelId(voice))
-        raise Refused("no-voice", f"no worker speaks {language} as {voice}")
+        able = [w for w in self._able("tts", language, avoid) if w.models and (voice is None or voice in w.models)]
+        placements = [Placement(worker=w, model=ModelId(voice or w.models[0])) for w in able]
+        placement = next(iter(sorted(placements, key=lambda it: not it.resident)), None)
+        if placement is None:
+            raise Refused("no-voice", f"no worker speaks {language} as {voice}")
+        if not placement.resident and when_cold == "refuse":
+            raise Refused("model-not-resident", f"{placement.model} is in no worker's memory")
+        fallback = self._fallback(placement, language, avoid) if when_cold == "fallback" else None
+        if not tentative:
+            self.sent_to.append((fallback or placement).worker.name)
+            if fallback is not None:
+                self.warming.append((placement.worker.name, placement.model))
+        return fallback or placement
 
-    def choose_asr(self, *, language: str, avoid: frozenset[WorkerName] = frozenset()) -> Announcement:
-        for worker in self.workers.values():
-            if worker.name not in avoid and worker.kind == "asr" and language in worker.capabilities.languages:
-                return worker
+    def _fallback(self, wanted: Placement, language: str, avoid: frozenset[WorkerName]) -> Placement | None:
+        """None if it is not needed, or there is none."""
+        if wanted.resident:
+            return None
+        for worker in self._able("tts", language, avoid):
+            for model in worker.resident_models:
+                return Placement(worker=worker, model=model, instead_of=wanted.model)
+        return None
+
+    def choose_asr(
+        self, *, language: str, avoid: frozenset[WorkerName] = frozenset(), tentative: bool = False
+    ) -> Announcement:
+        for worker in self._able("asr", language, avoid):
+            if not tentative:
+                self.sent_to.append(worker.name)
+            return worker
         raise Refused("no-recognizer", f"no worker understands {language}")
+
+    def _able(self, kind: WorkerKind, language: str, avoid: frozenset[WorkerName]) -> list[Announcement]:
+        return [
+            worker
+            for worker in self.workers.values()
+            if worker.kind == kind and worker.name not in avoid and language in worker.capabilities.languages
+        ]
 
     def voices(self) -> tuple[str, ...]:
         return tuple(model for w in self.workers.values() if w.kind == "tts" for model in w.models)

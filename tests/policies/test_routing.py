@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from actors.policies.routing import Requirements, choose, default_model, models, speaks
+from actors.policies.roster import Roster
+from actors.policies.routing import Requirements, default_model, models, speaks
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.workers import Announcement, Capabilities, Load
@@ -16,7 +17,7 @@ def a_worker(name: str, **changes: object) -> Announcement:
 
 
 def chosen(*workers: Announcement, language: str = "en", model: ModelId | None = A) -> str:
-    return choose(workers, Requirements(kind="tts", language=language, model=model)).name
+    return Roster(workers).choose(Requirements(kind="tts", language=language, model=model)).name
 
 
 def refusal(*workers: Announcement, language: str = "en", model: ModelId | None = A) -> Refused:

@@ -1,0 +1,212 @@
+"""Who works here, kept so that a choice among hundreds takes microseconds. Pure: `now` and `tie` come in."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from actors.policies.outstanding import Outstanding
+from actors.policies.ranking import OPEN, Rank, rank_of
+from actors.policies.routing import Requirements, default_model, misfit, models
+from protocol.errors import Refused
+from protocol.ids import ModelId, WorkerName
+from protocol.routing import Need
+from protocol.workers import Announcement, WorkerKind
+
+_REMEMBERED: Final = 256
+"""Sets of requirements whose candidates are kept at hand; clients choose languages and models, so it is bounded."""
+_CODES: Final = {
+    "no-such-model": "no-such-model",
+    "wrong-language": "no-such-language",
+    "no-capability": "no-such-capability",
+    "wrong-sample-rate": "no-such-sample-rate",
+}
+_STAGES: Final = tuple(_CODES)
+
+
+class Entry:
+    """A worker, and how it ranks now."""
+
+    __slots__ = ("rank", "worker")
+
+    def __init__(self, worker: Announcement, rank: Rank) -> None:
+        self.worker = worker
+        self.rank = rank
+
+
+class Able(NamedTuple):
+    """Those who could serve a request, whatever their load."""
+
+    warm: tuple[Entry, ...]
+    cold: tuple[Entry, ...]
+
+
+_Signature = tuple[WorkerKind, str, ModelId | None, tuple[Need, ...], int | None]
+
+
+class Roster:
+    """The workers by name, those who can serve a kind of request at hand, and what was placed since they last spoke.
+
+    What changes with every announcement (load, state) is in an entry's rank, what hardly ever changes (models,
+    languages, capabilities) decides who is a candidate and is worked out once for each set of requirements.
+    """
+
+    def __init__(self, workers: Iterable[Announcement] = ()) -> None:
+        self._entries: dict[WorkerName, Entry] = {}
+        self._able: dict[_Signature, Able] = {}
+        self._outstanding = Outstanding()
+        for worker in workers:
+            self.put(worker)
+
+    def __contains__(self, name: WorkerName) -> bool:
+        return name in self._entries
+
+    def put(self, worker: Announcement) -> None:
+        """It has announced itself."""
+        self._outstanding.settle(worker.name)
+        rank = rank_of(worker, 0)
+        entry = self._entries.get(worker.name)
+        if entry is None:
+            self._entries[worker.name] = Entry(worker, rank)
+            self._able.clear()
+            return
+        if not _is_as_able(entry.worker, worker):
+            self._able.clear()
+        entry.worker, entry.rank = worker, rank
+
+    def remove(self, name: WorkerName) -> None:
+        """It is gone."""
+        if self._entries.pop(name, None) is not None:
+            self._outstanding.settle(name)
+            self._able.clear()
+
+    def placed(self, name: WorkerName, now: float) -> None:
+        """A session was sent there: count it until the worker does."""
+        if name in self._entries:
+            self._outstanding.add(name, now)
+            self._rerank(name)
+
+    def expire(self, now: float) -> None:
+        """Stop counting sessions of which no worker has said anything."""
+        for name in self._outstanding.expired(now):
+            self._rerank(name)
+
+    def placed_at(self, name: WorkerName) -> int:
+        """Sessions that were sent there since it last spoke."""
+        return self._outstanding.of(name)
+
+    # --- choosing ---------------------------------------------------------------------------------------------------
+    def choose(self, wanted: Requirements, *, tie: int = 0) -> Announcement:
+        """The worker that answers soonest; `tie` decides between those that are equally good.
+
+        Raises:
+            Refused: `no-worker`, `no-such-model`, `no-such-language`, `no-such-capability`, `no-such-sample-rate`,
+                `no-other-worker`, `no-capacity`: how far the best of them came.
+        """
+        warm, cold = self.able(wanted)
+        best = _best(warm, wanted.avoid, tie)
+        if best is None or best.rank.standing != OPEN:
+            other = _best(cold, wanted.avoid, tie)
+            if best is None or (other is not None and other.rank.standing == OPEN):
+                best = other
+        if best is None:
+            raise self._refusal(wanted)
+        return best.worker
+
+    def choose_resident(
+        self, wanted: Requirements, *, tie: int = 0, even_if_likely_full: bool = False
+    ) -> Announcement | None:
+        """The same among those who have the model in memory and, as far as is known, a free place; None if nobody."""
+        best = _best(self.able(wanted).warm, wanted.avoid, tie)
+        if best is None or (best.rank.standing != OPEN and not even_if_likely_full):
+            return None
+        return best.worker
+
+    def able(self, wanted: Requirements) -> Able:
+        """Those who could serve this if they were free; in the order of their names."""
+        signature = (wanted.kind, wanted.language, wanted.model, wanted.needs, wanted.sample_rate)
+        able = self._able.get(signature)
+        if able is None:
+            if len(self._able) >= _REMEMBERED:
+                self._able.clear()
+            able = self._able[signature] = self._find_able(wanted)
+        return able
+
+    def of_kind(self, kind: WorkerKind) -> Iterator[Entry]:
+        """All of them, in the order of their names."""
+        return (self._entries[name] for name in sorted(self._entries) if self._entries[name].worker.kind == kind)
+
+    def _find_able(self, wanted: Requirements) -> Able:
+        warm: list[Entry] = []
+        cold: list[Entry] = []
+        for entry in self.of_kind(wanted.kind):
+            if misfit(entry.worker, wanted) is None:
+                (warm if is_warm(entry.worker, wanted) else cold).append(entry)
+        return Able(tuple(warm), tuple(cold))
+
+    def _rerank(self, name: WorkerName) -> None:
+        entry = self._entries.get(name)
+        if entry is not None:
+            entry.rank = rank_of(entry.worker, self._outstanding.of(name))
+
+    # --- refusing ---------------------------------------------------------------------------------------------------
+    def _refusal(self, wanted: Requirements) -> Refused:
+        kind = wanted.kind
+        able = [entry.worker for group in self.able(wanted) for entry in group]
+        if not able:
+            return self._nobody_able(wanted)
+        ready = [worker for worker in able if worker.state == "ready"]
+        if not ready:
+            return Refused("no-worker", f"no {kind} worker that could serve this is ready: {_states(able)}")
+        if all(worker.name in wanted.avoid for worker in ready):
+            return Refused("no-other-worker", f"no other {kind} worker than {_names(ready)} could serve this")
+        return Refused("no-capacity", f"every {kind} worker is full; try again later, or start another")
+
+    def _nobody_able(self, wanted: Requirements) -> Refused:
+        workers = [entry.worker for entry in self.of_kind(wanted.kind)]
+        if not workers:
+            return Refused("no-worker", f"no {wanted.kind} worker is ready; is one running?")
+        faults = [fault for worker in workers if (fault := misfit(worker, wanted)) is not None]
+        furthest = max(faults, key=lambda fault: _STAGES.index(fault.verdict))
+        if furthest.verdict == "no-such-model":
+            reason = f"no worker has {wanted.model or 'a model'}; there are: {', '.join(models(workers)) or 'none'}"
+        elif furthest.verdict == "wrong-language":
+            reason = f"no {wanted.kind} worker that could serve this knows {wanted.language!r}"
+        else:
+            reason = f"no {wanted.kind} worker could serve this; the nearest one {furthest.reason}"
+        return Refused(_CODES[furthest.verdict], reason)
+
+
+def is_warm(worker: Announcement, wanted: Requirements) -> bool:
+    """Whether it can begin without loading anything; who announces no models at all is not known to load any."""
+    if wanted.model is not None:
+        return wanted.model in worker.resident_models
+    return not worker.models or default_model(worker, wanted.language) in worker.resident_models
+
+
+def _best(entries: Sequence[Entry], avoid: frozenset[WorkerName], tie: int) -> Entry | None:
+    """Of the lowest rank; None if nobody is left that takes sessions."""
+    if avoid:
+        entries = [entry for entry in entries if entry.worker.name not in avoid]
+    ranks = [entry.rank for entry in entries]
+    if not ranks or not (lowest := min(ranks)).takes_sessions:
+        return None
+    equals = [entry for entry, rank in zip(entries, ranks, strict=True) if rank == lowest]
+    return equals[tie % len(equals)]
+
+
+def _is_as_able(before: Announcement, after: Announcement) -> bool:
+    return (
+        before.kind == after.kind
+        and before.models == after.models
+        and before.resident_models == after.resident_models
+        and before.model_languages == after.model_languages
+        and before.capabilities == after.capabilities
+    )
+
+
+def _names(workers: Sequence[Announcement]) -> str:
+    more = f" and {len(workers) - 3} more" if len(workers) > 3 else ""  # noqa: PLR2004  # three are example enough
+    return ", ".join(worker.name for worker in workers[:3]) + more
+
+
+def _states(workers: Sequence[Announcement]) -> str:
+    return ", ".join(sorted({f"{worker.name} is {worker.state}" for worker in workers[:3]}))
