@@ -17,7 +17,9 @@ from protocol.speaking import Speed
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Device = Literal["cpu", "cuda", "auto"]
+RegistryName = Literal["nats", "redis"]
 _Id = Annotated[str, Field(pattern=TOKEN_PATTERN)]
+_Prefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9:._/{}-]{1,100}$")]
 _Port = Annotated[int, Field(ge=0, le=65_535)]
 _Count = Annotated[int, Field(ge=1, le=10_000)]
 _Threads = Annotated[int, Field(ge=1, le=256)]
@@ -41,6 +43,21 @@ class NatsSettings(_Settings):
     def urls(self) -> tuple[str, ...]:
         """Each one."""
         return tuple(url.strip() for url in self.url.split(",") if url.strip())
+
+
+class RedisSettings(_Settings):
+    """Where workers are announced for those who use Redis; `registry: redis` is what makes us use it."""
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """`rediss://` for TLS; a user and password may stand in it."""
+    tts_prefix: _Prefix = "tts:workers"
+    asr_prefix: _Prefix = "asr:workers"
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.tts_prefix == self.asr_prefix:
+            raise ValueError("tts_prefix and asr_prefix must differ")
+        return self
 
 
 class LlmSettings(_Settings):
@@ -84,6 +101,9 @@ class GatewaySettings(_Settings):
     api_key: SecretStr | None = None
     """What clients must show; none: everybody who reaches the port may talk."""
     nats: NatsSettings = NatsSettings()
+    registry: RegistryName = "nats"
+    """Where workers are looked up."""
+    redis: RedisSettings = RedisSettings()
     max_sessions: _Count = 32
     linger_s: _Seconds = 30.0
     """How long a session waits for a client that lost its connection."""
@@ -186,6 +206,9 @@ class WorkerSettings(_Settings):
     """`worker.yaml`: the same file serves both kinds of workers."""
 
     nats: NatsSettings = NatsSettings()
+    registry: RegistryName = "nats"
+    """Where the worker announces itself."""
+    redis: RedisSettings = RedisSettings()
     log_level: LogLevel = "info"
     voicepacks_dir: Path | None = None
     """The user's own voice packs; `antiphon/voicepacks` in the user's data folder if None."""
@@ -193,3 +216,11 @@ class WorkerSettings(_Settings):
     """Pulled weights and what is made of them; `antiphon` in the user's cache folder if None."""
     tts: TtsWorkerSettings = TtsWorkerSettings()
     asr: AsrWorkerSettings = AsrWorkerSettings()
+
+
+class BridgeSettings(_Settings):
+    """`bridge.yaml`: which two registries are mirrored in each other."""
+
+    nats: NatsSettings = NatsSettings()
+    redis: RedisSettings = RedisSettings()
+    log_level: LogLevel = "info"

@@ -15,6 +15,7 @@ from aiohttp import web
 from actors.bootstrap.bus import connect
 from actors.bootstrap.process import run_part
 from actors.bootstrap.ready import say_ready
+from actors.bootstrap.registry import open_registry
 from actors.gateway import Gateway, call_later
 from actors.liveness import LivingRegistry
 from actors.mailbox import Mailbox
@@ -29,7 +30,6 @@ from actors.settings import GatewaySettings, LlmSettings
 from actors.vad import Detector
 from adapters.llm.echo import EchoReply
 from adapters.llm.openai import OpenAIReply
-from adapters.registry.nats_kv import NatsKvRegistry
 from adapters.transport.http import make_app
 from adapters.vad.silero import SileroModel
 from protocol.conversation import SessionConfig
@@ -60,7 +60,7 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         bus = await connect(settings.nats, name="gateway")
         stack.push_async_callback(bus.close)
-        registry = LivingRegistry(NatsKvRegistry(bus), bus)
+        registry = LivingRegistry(open_registry(settings.registry, bus, settings.redis), bus)
         stack.push_async_callback(registry.close)
         router = Router(registry, default_voice=ModelId(settings.voice))
         await router.start()

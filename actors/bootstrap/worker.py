@@ -6,8 +6,8 @@ from typing import Protocol
 
 from actors.bootstrap.bus import connect
 from actors.bootstrap.ready import say_ready
-from actors.settings import NatsSettings
-from adapters.registry.nats_kv import NatsKvRegistry
+from actors.bootstrap.registry import open_registry
+from actors.settings import WorkerSettings
 from protocol.ids import WorkerName
 from protocol.ports import Bus, WorkerRegistry
 from protocol.workers import Announcement
@@ -23,16 +23,16 @@ class Worker(Protocol):
 MakeWorker = Callable[[Bus, WorkerRegistry], Worker]
 
 
-async def serve(part: str, nats: NatsSettings, make: MakeWorker, stop: asyncio.Event) -> None:
+async def serve(part: str, settings: WorkerSettings, make: MakeWorker, stop: asyncio.Event) -> None:
     """Run a worker until told to stop.
 
     Raises:
-        BusUnavailable: NATS is not there, or runs without JetStream.
+        BusUnavailable: NATS is not there, or the registry takes no announcement.
         ModelUnavailable: its model cannot be loaded.
     """
-    bus = await connect(nats, name=part)
+    bus = await connect(settings.nats, name=part)
     try:
-        registry = _Announcer(NatsKvRegistry(bus), part)
+        registry = _Announcer(open_registry(settings.registry, bus, settings.redis), part)
         try:
             await make(bus, registry).run(stop)
         finally:
