@@ -6,12 +6,15 @@ AntiphonError
 ├── SynthesisFailed        a TTS model could not speak a phrase
 ├── RecognitionFailed      an ASR model could not transcribe a range
 ├── ModelUnavailable       a model's files or packages are missing or broken
+├── DownloadFailed         a voice pack's weights could not be fetched, or are not what they should be
 ├── ReplyUnavailable       the language model failed or timed out
 ├── BusUnavailable         NATS cannot be reached, or refused us
 ├── GatewayUnavailable     a client cannot reach its gateway, or lost it for good
 ├── SoundUnavailable       a sound file or device cannot be used
 └── SettingsInvalid        a configuration key or value is wrong
 """
+
+from typing import Literal
 
 
 class AntiphonError(Exception):
@@ -44,8 +47,24 @@ class RecognitionFailed(AntiphonError):
     """An ASR model could not transcribe a range of samples."""
 
 
+LoadFault = Literal["missing", "checksum", "corrupt", "memory", "other"]
+"""A package or file is not there, is not the one that was promised, is no model, is too large for this machine."""
+
+
 class ModelUnavailable(AntiphonError):
-    """A model's files or packages are missing or broken; the message says what to install."""
+    """A model's files or packages are missing or broken; the message says what to install.
+
+    Attributes:
+        fault: for programs and metrics.
+    """
+
+    def __init__(self, reason: str = "", *, fault: LoadFault = "other") -> None:
+        super().__init__(reason)
+        self.fault: LoadFault = fault
+
+
+class DownloadFailed(AntiphonError):
+    """A voice pack's weights could not be fetched, or are not what they should be; the message says what to do."""
 
 
 class ReplyUnavailable(AntiphonError):
