@@ -8,9 +8,11 @@ import structlog
 
 from actors import metrics
 from actors.policies.patience import Patience
+from protocol.conversation import CommandRefused
 from protocol.errors import BusUnavailable, MalformedMessage
 from protocol.ids import ModelId, WorkerName
 from protocol.ports import Bus
+from protocol.speaking import SpeakingRefused
 from protocol.subjects import worker as worker_command
 from protocol.workers import LoadModel, WorkerDescribed, WorkerRefused
 
@@ -79,7 +81,7 @@ class Warmer:
         match answer:
             case WorkerDescribed():
                 return None
-            case WorkerRefused(code=code, reason=reason):
-                return f"{code}: {reason}"
+            case WorkerRefused() | CommandRefused() | SpeakingRefused():  # the same JSON: who decodes cannot tell
+                return f"{answer.code}: {answer.reason}"
             case _:
                 return "the answer is none to this request"

@@ -1,11 +1,16 @@
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
+from actors.policies.outstanding import FORGET_AFTER_S
+from actors.policies.routing import Requirements
 from actors.router import Router
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.workers import Announcement
+from tests.fakes.clock import FakeClock
 from tests.fakes.registry import FakeRegistry
 
 HIBARI, PIPER = ModelId("hibari-heart"), ModelId("piper-joe")
@@ -69,3 +74,126 @@ async def test_changes_are_told_until_one_no_longer_listens() -> None:
     end()
     await registry.announce(replace(a_voice("a", HIBARI), sessions=1))
     assert seen == [("a", True), ("a", False)]
+
+
+class Helper:
+    """A warmer that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.failed: frozenset[WorkerName] = frozenset()
+
+    def warm(self, worker: WorkerName, model: ModelId) -> None:
+        self.asked.append((worker, model))
+
+    def unable(self, model: ModelId) -> frozenset[WorkerName]:
+        return self.failed if model == PIPER else frozenset()
+
+
+COLD_PIPER = replace(a_voice("b", PIPER), resident_models=())
+
+
+async def a_router_with_a_helper(*workers: Announcement) -> tuple[Router, Helper]:
+    helper = Helper()
+    router = Router(FakeRegistry(*workers), default_voice=HIBARI, warmer=helper, clock=FakeClock())
+    await router.start()
+    return router, helper
+
+
+async def test_a_cold_voice_is_asked_for_and_the_default_one_speaks_meanwhile() -> None:
+    router, helper = await a_router_with_a_helper(a_voice("a", HIBARI), COLD_PIPER)
+    placement = router.choose_tts(voice=PIPER, language="en", when_cold="fallback")
+    assert (placement.worker.name, placement.model, placement.instead_of) == ("a", HIBARI, PIPER)
+    assert helper.asked == [("b", PIPER)]
+
+
+async def test_who_only_asks_changes_nothing() -> None:
+    router, helper = await a_router_with_a_helper(a_voice("a", HIBARI), a_voice("c", HIBARI), COLD_PIPER)
+    for _ in range(10):
+        router.choose_tts(voice=PIPER, language="en", when_cold="fallback", tentative=True)
+        router.choose_tts(voice=HIBARI, language="en", tentative=True)
+        router.explain(Requirements(kind="tts", language="en", model=PIPER), when_cold="fallback")
+    assert helper.asked == []
+    assert [router._roster.placed_at(WorkerName(name)) for name in "abc"] == [0, 0, 0]
+
+
+async def test_a_worker_that_could_not_load_is_not_asked_again() -> None:
+    router, helper = await a_router_with_a_helper(a_voice("a", HIBARI), COLD_PIPER)
+    helper.failed = frozenset({WorkerName("b")})
+    assert router.choose_tts(voice=PIPER, language="en", when_cold="fallback").model == HIBARI
+    assert helper.asked == []
+
+
+async def test_a_router_that_cannot_have_models_loaded_waits_for_them() -> None:
+    router, _ = await a_router(a_voice("a", HIBARI), COLD_PIPER)
+    placement = router.choose_tts(voice=PIPER, language="en", when_cold="fallback")
+    assert (placement.worker.name, placement.instead_of) == ("b", None)
+
+
+async def test_sessions_between_two_announcements_are_spread() -> None:
+    router, _ = await a_router(*(a_voice(name, HIBARI) for name in "abcd"))
+    chosen = [router.choose_tts(voice=None, language="en").worker.name for _ in range(8)]
+    assert sorted(chosen) == sorted("abcd" * 2)
+
+
+async def test_the_spread_holds_when_every_session_asks_for_an_ear_too() -> None:
+    ears = [replace(EAR, name=WorkerName(f"ear-{n}")) for n in range(2)]
+    router, _ = await a_router(a_voice("a", HIBARI), a_voice("b", HIBARI), *ears)
+    heard, spoken = set(), set()
+    for _ in range(16):
+        heard.add(router.choose_asr(language="en", tentative=True).name)
+        spoken.add(router.choose_tts(voice=None, language="en", tentative=True).worker.name)
+    assert (heard, spoken) == ({"ear-0", "ear-1"}, {"a", "b"})
+
+
+async def test_a_guess_ends_though_the_worker_says_nothing_new() -> None:
+    clock = FakeClock()
+    router = Router(FakeRegistry(a_voice("a", HIBARI)), clock=clock)
+    await router.start()
+    router.choose_tts(voice=HIBARI, language="en")
+    assert router._roster.placed_at(WorkerName("a")) == 1
+    clock.advance(FORGET_AFTER_S)
+    router.choose_tts(voice=HIBARI, language="en", tentative=True)
+    assert router._roster.placed_at(WorkerName("a")) == 0
+
+
+async def test_a_worker_that_goes_is_no_longer_chosen_and_one_that_comes_is() -> None:
+    router, registry = await a_router(a_voice("a", HIBARI))
+    await registry.withdraw(WorkerName("a"))
+    with pytest.raises(Refused, match="no-worker"):
+        router.choose_tts(voice=HIBARI, language="en")
+    await registry.announce(a_voice("b", HIBARI))
+    assert router.choose_tts(voice=HIBARI, language="en").worker.name == "b"
+
+
+async def test_who_was_announced_before_is_known_even_if_the_registry_tells_only_of_changes() -> None:
+    class Silent(FakeRegistry):
+        async def watch(self, on_change: Callable[[WorkerName, Announcement | None], None]) -> None:
+            self._watchers.append(on_change)
+
+    router = Router(Silent(a_voice("a", HIBARI)))
+    await router.start()
+    assert router.choose_tts(voice=HIBARI, language="en").worker.name == "a"
+
+
+def counted(kind: str, outcome: str) -> float:
+    return REGISTRY.get_sample_value("antiphon_routes_total", {"kind": kind, "outcome": outcome}) or 0.0
+
+
+async def test_decisions_are_counted_by_their_outcome() -> None:
+    router, _ = await a_router_with_a_helper(a_voice("a", HIBARI), COLD_PIPER, EAR)
+    outcomes: Sequence[tuple[str, str]] = (
+        ("tts", "placed"),
+        ("tts", "cold"),
+        ("tts", "fallback"),
+        ("tts", "no-such-model"),
+        ("asr", "placed"),
+    )
+    before = [counted(*outcome) for outcome in outcomes]
+    router.choose_tts(voice=HIBARI, language="en")
+    router.choose_tts(voice=PIPER, language="en")
+    router.choose_tts(voice=PIPER, language="en", when_cold="fallback")
+    with pytest.raises(Refused):
+        router.choose_tts(voice="x", language="en")
+    router.choose_asr(language="en")
+    assert [counted(*outcome) for outcome in outcomes] == [count + 1 for count in before]

@@ -1,69 +1,65 @@
-from dataclasses import replace
-
 import pytest
 
-from actors.policies.roster import Roster
-from actors.policies.routing import Requirements, default_model, models, speaks
-from protocol.errors import Refused
-from protocol.ids import ModelId, WorkerName
-from protocol.workers import Announcement, Capabilities, Load
-
-A, B = ModelId("model-a"), ModelId("model-b")
+from actors.policies.routing import Requirements, default_model, misfit, models, speaks
+from protocol.ids import ModelId
+from protocol.workers import Capabilities
+from tests.policies.workforce import A, B, a_worker
 
 
-def a_worker(name: str, **changes: object) -> Announcement:
-    worker = Announcement(name=WorkerName(name), addr=f"nats://{name}", models=(A,), resident_models=(A,))
-    return replace(worker, **changes)  # type: ignore[arg-type]  # a test's shorthand
+def verdict(worker_languages: tuple[str, ...] = ("en",), **wanted: object) -> str | None:
+    worker = a_worker("a", models=(A, B), model_languages={B: ("de",)})
+    worker = a_worker(
+        "a",
+        models=worker.models,
+        model_languages=worker.model_languages,
+        capabilities=Capabilities(languages=worker_languages, zero_shot=True, cpu_ok=False),
+    )
+    asked = {"language": "en", "model": A} | wanted
+    found = misfit(worker, Requirements(kind="tts", **asked))  # type: ignore[arg-type]  # a test's shorthand
+    return None if found is None else found.verdict
 
 
-def chosen(*workers: Announcement, language: str = "en", model: ModelId | None = A) -> str:
-    return Roster(workers).choose(Requirements(kind="tts", language=language, model=model)).name
+def test_who_has_the_model_and_the_language_can_serve() -> None:
+    assert verdict() is None
 
 
-def refusal(*workers: Announcement, language: str = "en", model: ModelId | None = A) -> Refused:
-    with pytest.raises(Refused) as raised:
-        chosen(*workers, language=language, model=model)
-    return raised.value
+def test_a_model_that_it_lacks_is_named_before_all_else() -> None:
+    assert verdict(model=ModelId("model-x"), language="fr", needs=("lora",)) == "no-such-model"
 
 
-def test_who_has_the_model_in_memory_comes_first() -> None:
-    assert chosen(a_worker("cold", resident_models=()), a_worker("warm", metrics=Load(queue_depth=9))) == "warm"
+def test_each_model_has_languages_of_its_own() -> None:
+    assert verdict(model=B, language="de") is None
+    assert verdict(model=B, language="en") == "wrong-language"
+    assert verdict(model=A, language="de") == "wrong-language"
 
 
-def test_then_the_shortest_queue() -> None:
-    assert chosen(a_worker("a", metrics=Load(queue_depth=2)), a_worker("b", metrics=Load(queue_depth=1))) == "b"
+def test_without_a_model_any_of_them_may_know_the_language() -> None:
+    assert verdict(model=None, language="de") is None
+    assert verdict(model=None, language="fr") == "wrong-language"
 
 
-def test_then_the_fewest_sessions() -> None:
-    assert chosen(a_worker("a", sessions=2), a_worker("b", sessions=1)) == "b"
+@pytest.mark.parametrize("need", ["lora", "cpu_ok", "emotive_zero_prompt"])
+def test_what_it_cannot_do_excludes_it(need: str) -> None:
+    assert verdict(needs=("zero_shot", need)) == "no-capability"
 
 
-def test_then_the_fastest() -> None:
-    slow, fast = Load(p50_first_audio_ms=180.0), Load(p50_first_audio_ms=60.0)
-    assert chosen(a_worker("a", metrics=slow), a_worker("b", metrics=fast)) == "b"
+def test_what_it_can_do_does_not() -> None:
+    assert verdict(needs=("streaming", "zero_shot")) is None
 
 
-def test_equals_are_chosen_the_same_way_every_time() -> None:
-    assert chosen(a_worker("b"), a_worker("a")) == chosen(a_worker("a"), a_worker("b")) == "a"
+def test_it_must_send_the_sample_rate_that_is_asked_for() -> None:
+    assert verdict(sample_rate=48_000) is None
+    assert verdict(sample_rate=24_000) == "wrong-sample-rate"
 
 
-@pytest.mark.parametrize("state", ["starting", "draining"])
-def test_only_who_is_ready_is_chosen(state: str) -> None:
-    assert chosen(a_worker("a", state=state), a_worker("b", sessions=3)) == "b"
-    assert refusal(a_worker("a", state=state)).code == "no-worker"
-
-
-def test_an_ear_is_no_voice() -> None:
-    assert refusal(a_worker("ear", kind="asr")).code == "no-worker"
-
-
-def test_a_model_that_nobody_has_is_refused_with_those_that_there_are() -> None:
-    refused = refusal(a_worker("a"), a_worker("b", models=(B,)), model=ModelId("model-x"))
-    assert (refused.code, refused.reason) == ("no-such-model", "no worker has model-x; there are: model-a, model-b")
-
-
-def test_a_language_that_nobody_knows_is_refused() -> None:
-    assert refusal(a_worker("a"), language="de").code == "no-such-language"
+def test_a_voice_without_a_model_serves_nobody_but_an_ear_may_name_none() -> None:
+    anything = Requirements(kind="tts", language="en")
+    nothing = a_worker("a", models=(), resident_models=())
+    found = misfit(nothing, anything)
+    assert found is not None
+    assert found.verdict == "no-such-model"
+    ear = a_worker("ear", kind="asr", models=(), resident_models=())
+    assert misfit(ear, Requirements(kind="asr", language="en")) is None
 
 
 def test_a_dialect_is_served_by_its_language_and_the_other_way_round() -> None:
@@ -73,18 +69,20 @@ def test_a_dialect_is_served_by_its_language_and_the_other_way_round() -> None:
     assert not speaks(british, "eng")
 
 
-def test_who_is_full_is_passed_over_and_when_all_are_the_reason_says_so() -> None:
-    full = a_worker("full", sessions=4, capacity=4)
-    assert chosen(full, a_worker("cold", resident_models=())) == "cold"
-    assert refusal(full).code == "no-capacity"
-
-
-def test_without_a_wish_any_model_will_do_and_one_in_memory_is_spoken_with() -> None:
-    worker = a_worker("a", models=(A, B), resident_models=(B,))
-    assert chosen(worker, model=None) == "a"
+def test_without_a_wish_the_first_model_in_memory_that_knows_the_language_speaks() -> None:
+    worker = a_worker("a", models=(A, B), resident_models=(B,), model_languages={B: ("de",)})
     assert default_model(worker) == B
+    assert default_model(worker, "de-AT") == B
+    assert default_model(worker, "en") == A
     assert default_model(a_worker("a", models=(), resident_models=())) is None
 
 
 def test_what_is_offered_is_named_once() -> None:
     assert models([a_worker("a", models=(B, A)), a_worker("b")]) == [A, B]
+
+
+def test_a_long_list_is_cut_short_in_a_reason() -> None:
+    many = tuple(ModelId(f"m{n:02}") for n in range(30))
+    found = misfit(a_worker("a", models=many), Requirements(kind="tts", language="en", model=A))
+    assert found is not None
+    assert found.reason == "has m00, m01, m02, m03, m04, m05, m06, m07 and 22 more"
