@@ -12,6 +12,7 @@ DISCONNECTED: Final = Counter(
     "antiphon_client_disconnects_total", "Connections that we ended, and why", ["transport", "why"]
 )
 REFUSED: Final = Counter("antiphon_http_refused_total", "HTTP requests that were refused", ["code"])
+STEERED: Final = Counter("antiphon_http_steered_total", "Commands to workers over HTTP", ["command", "outcome"])
 STALLS: Final = Counter(
     "antiphon_client_stalls_total", "Times that a client did not read and its speech waited in the gate", ["transport"]
 )

@@ -1,26 +1,24 @@
 """The gateway's HTTP side: the page, the doors for sessions, health and metrics."""
 
-import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from adapters.transport.access import AdminGuard, Guard, Handler
 from adapters.transport.counters import REFUSED
+from adapters.transport.fleet_http import FLEET_STATUS, FleetDoor
 from adapters.transport.ticker import Ticker
 from adapters.transport.webrtc import WebRtcDoor
 from adapters.transport.webrtc_link import WebRtcLimits
 from adapters.transport.websocket import WebSocketDoor
 from adapters.transport.websocket_link import WebSocketLimits
 from protocol.errors import MalformedMessage, Refused
-from protocol.ports import ConversationHost
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from protocol.ports import ConversationHost, WorkerFleet
 
 _STATUS: Final = {
     "malformed": 400,
@@ -32,6 +30,7 @@ _STATUS: Final = {
     "not-ready": 503,
     "shutting-down": 503,
     "no-worker": 503,
+    **FLEET_STATUS,
 }
 """Of refusals whose HTTP status is not simply 409."""
 _CODES: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
@@ -83,26 +82,6 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers.pop("Server", None)
 
 
-class _Guard:
-    """Lets in who has the key, and no page of another site. The key is never logged."""
-
-    def __init__(self, api_key: str | None) -> None:
-        self._key = api_key.encode() if api_key else None
-
-    def check(self, request: web.Request) -> None:
-        """Raises `Refused`."""
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            raise Refused("foreign-origin", "Pages of other sites may not use this gateway.")
-        if self._key is None:
-            return
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            given = request.query.get("key", "")
-        if not hmac.compare_digest(given.strip().encode(), self._key):
-            raise Refused("unauthorized", "This gateway asks for a key: send Authorization: Bearer KEY, or ?key=KEY.")
-
-
 class _Pages:
     """Answers everything that is no session."""
 
@@ -130,19 +109,14 @@ class _Pages:
         return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
-def _guarded(guard: _Guard, handler: Handler) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        guard.check(request)
-        return await handler(request)
-
-    return handle
-
-
 def make_app(
     host: ConversationHost,
     *,
     page_dir: Path,
     api_key: str | None = None,
+    fleet: WorkerFleet | None = None,
+    admin_key: str | None = None,
+    is_local: bool = False,
     metrics: Callable[[], bytes] = generate_latest,
     websocket_limits: WebSocketLimits | None = None,
     webrtc_limits: WebRtcLimits | None = None,
@@ -153,7 +127,10 @@ def make_app(
     Args:
         host: opens the sessions.
         page_dir: holds `index.html`, and what `/static/` serves.
-        api_key: asked for at `/ws`, `/offer` and `/metrics`; None leaves them open.
+        api_key: asked for at `/ws`, `/offer`, `/metrics` and `/workers`; None leaves them open.
+        fleet: what `/workers` shows and steers; without one there is no such path.
+        admin_key: asked for by what changes a worker; see `AdminGuard` for None.
+        is_local: it will be served on a loopback address alone.
         metrics: what `/metrics` shows.
         websocket_limits: of `/ws`.
         webrtc_limits: of `/offer`.
@@ -163,17 +140,23 @@ def make_app(
     ticker = Ticker()
     websocket = WebSocketDoor(host, ticker, websocket_limits)
     webrtc = WebRtcDoor(host, ticker, webrtc_limits, ice_servers=ice_servers)
-    guard = _Guard(api_key)
+    guard = Guard(api_key)
     pages = _Pages(host, page_dir / "index.html", metrics)
     app.router.add_get("/", pages.index)
     app.router.add_static("/static/", page_dir)
     app.router.add_get("/healthz", pages.healthz)
     app.router.add_get("/readyz", pages.readyz)
-    app.router.add_get("/metrics", _guarded(guard, pages.metrics))
-    app.router.add_get("/ws", _guarded(guard, websocket.serve))
-    app.router.add_post("/offer", _guarded(guard, webrtc.serve))
+    app.router.add_get("/metrics", guard.protects(pages.metrics))
+    app.router.add_get("/ws", guard.protects(websocket.serve))
+    app.router.add_post("/offer", guard.protects(webrtc.serve))
+    door: FleetDoor | None = None
+    if fleet is not None:
+        door = FleetDoor(fleet, AdminGuard(admin_key, has_api_key=api_key is not None, is_local=is_local))
+        door.add_to(app.router, guard)
 
     async def close(_app: web.Application) -> None:
+        if door is not None:
+            door.close()
         await websocket.close()
         await webrtc.close()
 
