@@ -12,7 +12,7 @@ import orjson
 import structlog
 
 _NEVER: Final = frozenset(
-    {"text", "texts", "transcript", "prompt", "api_key", "key", "token", "password", "pcm", "audio"}
+    {"text", "texts", "transcript", "prompt", "api_key", "admin_key", "key", "token", "password", "pcm", "audio"}
 )
 _TOO_TALKATIVE: Final = ("aiortc", "aioice", "faster_whisper", "httpx", "httpcore", "openai", "asyncio")
 

@@ -100,6 +100,8 @@ class GatewaySettings(_Settings):
     port: _Port = 8_700
     api_key: SecretStr | None = None
     """What clients must show; none: everybody who reaches the port may talk."""
+    admin_key: SecretStr | None = None
+    """What operators must show who load, unload and drain; none: only a gateway without any key, for this machine."""
     nats: NatsSettings = NatsSettings()
     registry: RegistryName = "nats"
     """Where workers are looked up."""

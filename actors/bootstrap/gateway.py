@@ -11,11 +11,13 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from pydantic import SecretStr
 
 from actors.bootstrap.bus import connect
 from actors.bootstrap.process import run_part
 from actors.bootstrap.ready import say_ready
 from actors.bootstrap.registry import open_registry
+from actors.fleet import Fleet
 from actors.gateway import Gateway, call_later
 from actors.liveness import LivingRegistry
 from actors.mailbox import Mailbox
@@ -23,11 +25,13 @@ from actors.peer_ports import MakeSession, VadOptions
 from actors.policies.playout import PlayoutGate
 from actors.policies.turn_taking.settings import TurnTakingSettings
 from actors.router import Router
+from actors.routing_service import RoutingService
 from actors.session import Session
 from actors.sessions.mouth import ReplyTimes
 from actors.sessions.ports import Sound
 from actors.settings import GatewaySettings, LlmSettings
 from actors.vad import Detector
+from actors.warming import Warmer
 from adapters.llm.echo import EchoReply
 from adapters.llm.openai import OpenAIReply
 from adapters.transport.http import make_app
@@ -36,7 +40,7 @@ from protocol.conversation import SessionConfig
 from protocol.errors import SettingsInvalid
 from protocol.ids import Millis, ModelId, SessionId
 from protocol.message import Message
-from protocol.ports import Bus, ConversationHost, ReplyGenerator
+from protocol.ports import Bus, ConversationHost, ReplyGenerator, WorkerFleet
 
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _HTTP_CLOSE_S: Final = 0.5
@@ -62,8 +66,13 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(bus.close)
         registry = LivingRegistry(open_registry(settings.registry, bus, settings.redis), bus)
         stack.push_async_callback(registry.close)
-        router = Router(registry, default_voice=ModelId(settings.voice))
+        warmer = Warmer(bus, clock=time.monotonic)
+        stack.push_async_callback(warmer.close)
+        router = Router(registry, default_voice=ModelId(settings.voice), warmer=warmer, first_tie=os.getpid())
         await router.start()
+        routing = RoutingService(bus, router)
+        stack.callback(routing.stop)
+        await routing.start()
         detector = Detector(SileroModel(), Mailbox(asyncio.get_running_loop()))
         stack.callback(detector.stop)
         replies = _replies(settings.llm)
@@ -80,7 +89,10 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         )
         stack.push_async_callback(gateway.close)
         await gateway.start()
-        await stack.enter_async_context(_listening(settings, gateway))
+        fleet = Fleet(bus, registry)
+        stack.push_async_callback(fleet.close)
+        stack.callback(router.watch(fleet.on_worker))
+        await stack.enter_async_context(_listening(settings, gateway, fleet))
         say_ready("gateway", _url(settings))
         await stop.wait()
 
@@ -138,12 +150,20 @@ def _session_maker(settings: GatewaySettings, bus: Bus, router: Router, replies:
 
 
 @asynccontextmanager
-async def _listening(settings: GatewaySettings, host: ConversationHost) -> AsyncIterator[None]:
+async def _listening(settings: GatewaySettings, host: ConversationHost, fleet: WorkerFleet) -> AsyncIterator[None]:
     """The HTTP server, until the context is left."""
-    key = None if settings.api_key is None else settings.api_key.get_secret_value()
+    key, admin_key = _secret(settings.api_key), _secret(settings.admin_key)
     if not key and settings.host not in _LOOPBACK:
         log.warning("everybody who reaches this port may talk: set ANTIPHON_API_KEY", host=settings.host)
-    app = make_app(host, api_key=key or None, page_dir=_PAGE, ice_servers=settings.stun_servers)
+    app = make_app(
+        host,
+        api_key=key,
+        fleet=fleet,
+        admin_key=admin_key,
+        is_local=settings.host in _LOOPBACK,
+        page_dir=_PAGE,
+        ice_servers=settings.stun_servers,
+    )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_HTTP_CLOSE_S, handle_signals=False)
     await runner.setup()
     try:
@@ -158,6 +178,11 @@ async def _listening(settings: GatewaySettings, host: ConversationHost) -> Async
         yield
     finally:
         await runner.cleanup()
+
+
+def _secret(given: SecretStr | None) -> str | None:
+    """None for an empty one, too: a variable that is set to nothing is no key."""
+    return (given.get_secret_value() or None) if given is not None else None
 
 
 def _url(settings: GatewaySettings) -> str:

@@ -43,6 +43,7 @@ class UpOptions:
     nats: str | None
     nats_port: int | None
     key: str | None
+    admin_key: str | None
     verbose: bool
 
 
@@ -104,6 +105,7 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
     environment = {**os.environ, "ANTIPHON_NATS_URL": nats_url}
     given = {
         "ANTIPHON_API_KEY": options.key,  # not as a flag: everybody on this machine can read a command line
+        "ANTIPHON_ADMIN_KEY": options.admin_key,
         "ANTIPHON_VOICE": options.voice,
         "ANTIPHON_ASR_MODEL": options.asr_model,
     }

@@ -31,6 +31,9 @@ def gateway(
     port: Annotated[int | None, typer.Option(help="Of the page and the API.")] = None,
     voice: Annotated[str | None, typer.Option(help="Of sessions that choose none.")] = None,
     key: Annotated[str | None, typer.Option(help="That clients must show; better in ANTIPHON_API_KEY.")] = None,
+    admin_key: Annotated[
+        str | None, typer.Option(help="That operators must show; better in ANTIPHON_ADMIN_KEY.")
+    ] = None,
     max_sessions: Annotated[int | None, typer.Option(help="More are refused.")] = None,
     log_level: LogLevel = None,
 ) -> None:
@@ -47,6 +50,7 @@ def gateway(
         "port": port,
         "voice": voice,
         "api_key": key,
+        "admin_key": admin_key,
         "max_sessions": max_sessions,
         "log_level": log_level,
     }

@@ -26,6 +26,9 @@ def up(
     nats: Annotated[str | None, typer.Option("--nats", help="Use this server.", metavar="URL")] = None,
     nats_port: Annotated[int | None, typer.Option(help="Of the embedded server; 4222 or a free one.")] = None,
     key: Annotated[str | None, typer.Option(help="That clients must show; better in ANTIPHON_API_KEY.")] = None,
+    admin_key: Annotated[
+        str | None, typer.Option(help="That operators must show; better in ANTIPHON_ADMIN_KEY.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the parts' logs here, too.")] = False,
 ) -> None:
     """Start everything on this machine, and end it together with Ctrl-C.
@@ -47,6 +50,7 @@ def up(
             nats=nats,
             nats_port=nats_port,
             key=key,
+            admin_key=admin_key,
             verbose=verbose,
         )
     )

@@ -132,3 +132,11 @@ def test_a_misspelt_variable_is_told_of_and_a_stranger_is_not() -> None:
     assert misspelt(kinds, environ) == [
         "ANTIPHON_MAX_SESSION: there is no such setting; did you mean ANTIPHON_MAX_SESSIONS?"
     ]
+
+
+def test_the_admin_key_is_secret_and_read_from_its_own_variable(sources: Sources) -> None:
+    settings = sources.gateway(environ={"ANTIPHON_ADMIN_KEY": "hush"})
+    assert settings.admin_key is not None
+    assert settings.admin_key.get_secret_value() == "hush"
+    assert settings.api_key is None
+    assert "hush" not in repr(settings)
