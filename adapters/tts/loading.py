@@ -1,6 +1,7 @@
 """From a voice pack to a loaded model. A family's packages are imported only when one of its models is loaded."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -9,10 +10,29 @@ from protocol.errors import ModelUnavailable
 from protocol.ports import Synthesizer
 
 
-def load_synthesizer(pack: VoicePack, *, cache: Path | None = None, threads: int = 1) -> Synthesizer:
-    """The pack's model. On the thread that will use it; takes up to two seconds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a model computes.
 
-    `cache` is where derived files are kept (default: the pack's own cache), `threads` what onnxruntime may use.
+    Attributes:
+        cache: folder of the family for what is derived from its weights.
+        threads: how many may compute.
+        device: `cpu`, or `cuda:0` for a model that torch runs.
+        dtype: `float32`, `bfloat16`, `float16`, or `auto`: what the family speaks well with on that device.
+    """
+
+    cache: Path
+    threads: int = 1
+    device: str = "cpu"
+    dtype: str = "auto"
+
+
+def load_synthesizer(
+    pack: VoicePack, *, cache: Path | None = None, threads: int = 1, device: str = "cpu", dtype: str = "auto"
+) -> Synthesizer:
+    """The pack's model (see `Place`). On the thread that will use it; takes up to two seconds, torch models longer.
+
+    `cache` is where derived files are kept (default: the pack's own cache).
 
     Raises:
         ModelUnavailable: a package or a file is missing or broken, or no adapter knows the family.
@@ -21,34 +41,36 @@ def load_synthesizer(pack: VoicePack, *, cache: Path | None = None, threads: int
         raise ModelUnavailable(f"{pack.model_id}: {reason}")
     if pack.family not in FAMILIES:
         raise ModelUnavailable(f"no adapter knows the family {pack.family!r} of {pack.model_id}")
-    return FAMILIES[pack.family](pack, cache or pack.cache / pack.family, threads)
+    place = Place(cache=cache or pack.cache / pack.family, threads=threads, device=device, dtype=dtype)
+    return FAMILIES[pack.family](pack, place)
 
 
-def _hibari(pack: VoicePack, _cache: Path, threads: int) -> Synthesizer:
+def _hibari(pack: VoicePack, place: Place) -> Synthesizer:
     from adapters.tts.hibari import HibariSynthesizer  # noqa: PLC0415  # see the module's docstring
 
-    return HibariSynthesizer(pack.model_id, voice=pack.voice or "heart", threads=threads)
+    return HibariSynthesizer(pack.model_id, voice=pack.voice or "heart", threads=place.threads)
 
 
-def _piper(pack: VoicePack, cache: Path, threads: int) -> Synthesizer:
+def _piper(pack: VoicePack, place: Place) -> Synthesizer:
     weights, config = pack.file("weights"), pack.file("config")
     try:
         from adapters.tts.piper import PiperSynthesizer  # noqa: PLC0415  # see the module's docstring
     except ImportError as error:
         raise ModelUnavailable(f"Piper is not installed ({error}): install antiphon[piper]") from error
-    return PiperSynthesizer(pack.model_id, weights=weights, config=config, cache=cache, threads=threads)
+    return PiperSynthesizer(pack.model_id, weights=weights, config=config, cache=place.cache, threads=place.threads)
 
 
-def _kokoro(pack: VoicePack, cache: Path, threads: int) -> Synthesizer:
+def _kokoro(pack: VoicePack, place: Place) -> Synthesizer:
     from adapters.tts.kokoro import KokoroSynthesizer  # noqa: PLC0415  # see the module's docstring
 
     voice = pack.voice or "jf_alpha"
-    return KokoroSynthesizer(pack.model_id, folder=pack.folder(), voice=voice, cache=cache, threads=threads)
+    folder = pack.folder()
+    return KokoroSynthesizer(pack.model_id, folder=folder, voice=voice, cache=place.cache, threads=place.threads)
 
 
-FAMILIES: Final[Mapping[str, Callable[[VoicePack, Path, int], Synthesizer]]] = {
+FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
     "hibari": _hibari,
     "kokoro": _kokoro,
     "piper": _piper,
 }
-"""Who loads which family: the pack, a folder for derived files, and the number of threads come in."""
+"""Who loads which family."""
