@@ -185,11 +185,11 @@ class Gateway:
         missing = []
         language = self._defaults.language or "en"
         try:
-            self._choice.choose_asr(language=language)
+            self._choice.choose_asr(language=language, tentative=True)
         except Refused as refused:
             missing.append(f"speech recognition: {refused.reason}")
         try:
-            self._choice.choose_tts(voice=self._defaults.voice, language=language)
+            self._choice.choose_tts(voice=self._defaults.voice, language=language, tentative=True)
         except Refused as refused:
             missing.append(f"voice: {refused.reason}")
         if len(self._seats) + self._opening >= self._max_sessions:

@@ -81,12 +81,15 @@ class Ears(Protocol):
 
 
 class Choice(Protocol):
-    """Who could serve a session now (`actors.router.Router`). Raises `Refused` when nobody can."""
+    """Who could serve a session now (`actors.router.Router`). Raises `Refused` when nobody can.
 
-    def choose_tts(self, *, voice: str | None, language: str) -> object:
+    `tentative`: it is only asked; no session is on its way there.
+    """
+
+    def choose_tts(self, *, voice: str | None, language: str, tentative: bool = ...) -> object:
         """A worker and a model."""
 
-    def choose_asr(self, *, language: str) -> object:
+    def choose_asr(self, *, language: str, tentative: bool = ...) -> object:
         """A worker."""
 
     def voices(self) -> Sequence[str]:

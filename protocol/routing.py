@@ -24,7 +24,7 @@ class Route(Message):
     Attributes:
         model: None takes the deployment's default.
         avoid: workers that are out of the question, e.g. because they have just refused.
-        explain: name every candidate, and why it lost.
+        explain: name every candidate, and why it lost; nobody is sent there, and nothing is loaded.
     """
 
     kind: WorkerKind = "tts"
@@ -58,6 +58,7 @@ class Routed(Message):
 
     Attributes:
         instead_of: the model that was asked for and is resident nowhere; `model` is spoken with until it is.
+        left_off: how many more candidates there are than the answer names.
     """
 
     worker: WorkerField
@@ -65,6 +66,7 @@ class Routed(Message):
     resident: bool
     instead_of: ModelField | None = None
     candidates: tuple[Candidate, ...] = ()
+    left_off: Annotated[int, Field(ge=0)] = 0
     type: Literal["routed"] = "routed"
 
 
@@ -75,4 +77,5 @@ class RouteRefused(Message):
     code: Code
     reason: Reason
     candidates: tuple[Candidate, ...] = ()
+    left_off: Annotated[int, Field(ge=0)] = 0
     type: Literal["not_routed"] = "not_routed"

@@ -13,7 +13,8 @@ from protocol.routing import Candidate
 from protocol.workers import Announcement
 
 MOST: Final = 100
-"""An answer that names more would be larger than a message may be."""
+_LONGEST_REASON: Final = 200
+"""An answer of more candidates, or wordier ones, would be larger than a message may be."""
 
 
 class _Judged(NamedTuple):
@@ -147,13 +148,17 @@ def _candidate(judged: _Judged) -> Candidate:
     return Candidate(
         worker=worker.name,
         verdict=judged.fault.verdict,
-        reason=judged.fault.reason,
+        reason=_cut(judged.fault.reason),
         resident=judged.resident,
         queue_depth=worker.metrics.queue_depth,
         sessions=worker.sessions,
         capacity=worker.capacity,
         p50_first_audio_ms=worker.metrics.p50_first_audio_ms,
     )
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= _LONGEST_REASON else reason[: _LONGEST_REASON - 1] + "…"
 
 
 def shortened(candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], int]:
