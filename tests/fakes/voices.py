@@ -15,10 +15,11 @@ WORD_S: Final = 0.2
 PAUSE_S: Final = 0.06
 UNSPEAKABLE: Final = "unspeakable"
 """A phrase with this word fails after its first chunk."""
+_TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>")
 
 
 class FakeSynthesizer:
-    """Speaks one word per chunk, of 0.2 s at speed 1, and a pause at the end.
+    """Speaks one word per chunk, of 0.2 s at speed 1, and a pause at the end; what is within a tag takes no time.
 
     Attributes:
         open_phrases: how many generators hold something now.
@@ -44,9 +45,10 @@ class FakeSynthesizer:
 
     def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
         del language
-        words = text.split()
-        if not any(c.isalnum() for c in re.sub(r"<[^>]*>", "", text)):
+        plain = _TAG.sub(lambda tag: " " * len(tag.group()), text)
+        if not any(c.isalnum() for c in plain):
             return
+        words = [(word.group(), bool(plain[word.start() : word.end()].strip())) for word in re.finditer(r"\S+", text)]
         self.open_phrases += 1
         try:
             yield from self._chunks(words, speed)
@@ -56,20 +58,23 @@ class FakeSynthesizer:
     def close(self) -> None:
         self.closed = True
 
-    def _chunks(self, words: list[str], speed: float) -> Iterator[PcmChunk]:
+    def _chunks(self, words: list[tuple[str, bool]], speed: float) -> Iterator[PcmChunk]:
         length = int(self._rate * WORD_S / speed)
-        spans = tuple(
-            WordSpan(text=word, first=Samples(i * length), end=Samples((i + 1) * length))
-            for i, word in enumerate(words)
-        )
-        for word in words:
+        spans: list[WordSpan] = []
+        here = 0
+        for word, is_spoken in words:
+            end = here + length * is_spoken
+            spans.append(WordSpan(text=word, first=Samples(here), end=Samples(end)))
+            here = end
+            if not is_spoken:
+                continue
             self.steps += 1
             yield PcmChunk(pcm=self._tone(word, length))
             if word.strip(".,!?").casefold() == UNSPEAKABLE:
                 raise SynthesisFailed(f"no model can say {word!r}")
         self.steps += 1
         pause = np.zeros(int(self._rate * PAUSE_S), np.float32)
-        yield PcmChunk(pcm=pause, words=spans if self._tells_words else ())
+        yield PcmChunk(pcm=pause, words=tuple(spans) if self._tells_words else ())
 
     def _tone(self, word: str, length: int) -> Pcm:
         """Of a pitch that its spelling decides, swelling and fading so that each sample differs."""
