@@ -12,7 +12,20 @@ from protocol.errors import AntiphonError, SettingsInvalid
 
 _FAILURE: Final = 1
 _WRONG_CONFIGURATION: Final = 2
-_COMMANDS: Final = ("up", "talk", "say", "tap", "workers", "models", "doctor", "serve", "bridge", "bench", "version")
+_COMMANDS: Final = (
+    "up",
+    "talk",
+    "say",
+    "tap",
+    "workers",
+    "models",
+    "voices",
+    "doctor",
+    "serve",
+    "bridge",
+    "bench",
+    "version",
+)
 """Each is a module of `actors.cli` with a function of the same name, or with a Typer application called `app`."""
 
 

@@ -3,6 +3,7 @@
 Large files are led on to a second origin, as the public hub leads on to its content network.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ class Asked:
 class FakeHub:
     """Attributes say what it holds and how it behaves.
 
+    `stall_after`: bytes after which nothing more comes; `stalled` is set then.
     `break_after`: bytes after which the connection is lost, one entry for each of the next answers.
     `refuse`: statuses of the next answers with bytes. `gated`, `hidden`: to those without a token, to everybody.
     `wrong`: bytes sent in place of the file's own.
@@ -42,6 +44,8 @@ class FakeHub:
     asked: list[Asked] = field(default_factory=list)
     break_after: list[int] = field(default_factory=list)
     refuse: list[int] = field(default_factory=list)
+    stall_after: int | None = None
+    stalled: asyncio.Event = field(default_factory=asyncio.Event)
     ignores_range: bool = False
     gated: bool = False
     hidden: bool = False
@@ -103,6 +107,10 @@ class FakeHub:
         rest = content[first:]
         response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(rest))})
         await response.prepare(request)
+        if self.stall_after is not None:
+            await response.write(rest[: self.stall_after])
+            self.stalled.set()
+            await asyncio.Event().wait()
         if self.break_after:
             await response.write(rest[: self.break_after.pop(0)])
             assert request.transport is not None
