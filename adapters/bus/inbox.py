@@ -10,6 +10,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from adapters.bus import metrics
+from adapters.bus.tally import Tallies, Tally
 from protocol import audio, codec
 from protocol.errors import MalformedMessage
 from protocol.message import Message
@@ -49,27 +50,39 @@ class MessageInbox:
     before a PAUSE.
     """
 
-    def __init__(self, on_message: OnMessage, reply: Reply) -> None:
+    def __init__(self, on_message: OnMessage, reply: Reply, tallies: Tallies) -> None:
         self._on_message = on_message
         self._reply = reply
+        self._tallies = tallies
         self.lifeline = Lifeline()
 
     async def deliver(self, msg: Msg) -> None:
         """Called by nats-py on the loop."""
         if self.lifeline.is_cancelled:
             return
+        tally = self._tallies.get(msg.subject)
+        if tally is not None:
+            tally.requests += 1
         try:
             message = codec.decode(msg.subject, msg.data)
         except MalformedMessage as error:
             _COMPLAINTS.malformed("message", msg.subject, str(error))
+            if tally is not None:
+                tally.failed(f"malformed: {error}")
             return
-        guarded(self._on_message, Subject(msg.subject), message, self._respond(msg.reply))
+        went_well = guarded(self._on_message, Subject(msg.subject), message, self._respond(msg.reply, tally))
+        if tally is not None and not went_well:
+            tally.failed("the handler failed; the log says how")
 
-    def _respond(self, reply_to: str) -> Respond | None:
+    def _respond(self, reply_to: str, tally: Tally | None) -> Respond | None:
         if not reply_to:
             return None
         reply = self._reply
-        return lambda message: reply(reply_to, message)
+
+        def respond(message: Message) -> None:
+            reply(reply_to, message)
+
+        return respond if tally is None else tally.timed(respond)
 
 
 class FrameInbox:
@@ -122,10 +135,12 @@ class Lifeline:
                 self._end(self._subscription)
 
 
-def guarded(handler: Callable[..., None], *args: Any) -> None:
-    """Call it; a handler that raises loses this one message and no later one."""
+def guarded(handler: Callable[..., None], *args: Any) -> bool:
+    """Call it; a handler that raises loses this one message and no later one. Whether it went well."""
     try:
         handler(*args)
     except Exception:  # noqa: BLE001  # whatever it is, later messages are not its hostages
         metrics.HANDLER_FAILURES.inc()
         _LOG.exception("handler failed", subject=str(args[0])[:120] if args else "")
+        return False
+    return True

@@ -13,11 +13,13 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError, SlowConsumerError, UnexpectedEOF
 
-from adapters.bus import metrics
+from adapters.bus import metrics, micro
 from adapters.bus.first_connection import connect_first, shown
 from adapters.bus.inbox import FrameInbox, MessageInbox, guarded
+from adapters.bus.micro import MicroService
 from adapters.bus.nats_client import ResilientClient
 from adapters.bus.sender import Sender
+from adapters.bus.tally import Tallies
 from adapters.bus.watchdog import Watchdog
 from protocol import audio, codec
 from protocol.audio import Frame
@@ -25,6 +27,7 @@ from protocol.errors import BusUnavailable, MalformedMessage
 from protocol.ids import UnixMicros
 from protocol.message import Message
 from protocol.ports import OnFrame, OnMessage, Subscription
+from protocol.services import Service
 from protocol.subjects import Subject
 
 _LOG = structlog.get_logger(__name__)
@@ -48,6 +51,7 @@ class NatsBus:
         self._url = url
         self._loop = asyncio.get_running_loop()
         self._sender = Sender(client)
+        self._tallies = Tallies()
         self._opening: asyncio.TimerHandle | None = None
         self._on_reconnect: list[Callable[[], None]] = []
         self._ending: set[asyncio.Task[None]] = set()
@@ -158,7 +162,7 @@ class NatsBus:
         Raises:
             BusUnavailable: the server does not know of it within 5 s, or does not allow it.
         """
-        return await self._tied(MessageInbox(on_message, self._send), pattern, queue)
+        return await self._tied(MessageInbox(on_message, self._send, self._tallies), pattern, queue)
 
     async def subscribe_frames(self, pattern: Subject, on_frame: OnFrame, *, depth: int = 64) -> Subscription:
         """Call `on_frame` for each well-formed frame. Survives reconnections.
@@ -168,7 +172,15 @@ class NatsBus:
         """
         return await self._tied(FrameInbox(on_frame, depth), pattern, "")
 
-    async def _tied(self, inbox: MessageInbox | FrameInbox, pattern: str, queue: str) -> Subscription:
+    async def offer(self, service: Service) -> Subscription:
+        """Show a service, and how often its endpoints were asked, to `nats service ls`, `info` and `stats`.
+
+        Raises:
+            BusUnavailable: the server does not know of it within 5 s, or does not allow it.
+        """
+        return await self._tied(MicroService(service, self._tallies, self._sender.send), micro.PATTERN, "")
+
+    async def _tied(self, inbox: MessageInbox | FrameInbox | MicroService, pattern: str, queue: str) -> Subscription:
         try:
             async with asyncio.timeout(_SUBSCRIBE_S):
                 await self._sender.until_free()

@@ -11,6 +11,7 @@ from protocol.errors import BusUnavailable, MalformedMessage
 from protocol.ids import UnixMicros
 from protocol.message import Message
 from protocol.ports import OnFrame, OnMessage, Respond, Subscription
+from protocol.services import Service
 from protocol.subjects import Subject, parse
 
 KEPT_WHILE_DOWN = 256
@@ -38,6 +39,16 @@ class _Subscription:
         self.live = False
 
 
+class _Offer:
+    def __init__(self, services: list[Service], service: Service) -> None:
+        self._services = services
+        self._service = service
+
+    def cancel(self) -> None:
+        if self._service in self._services:
+            self._services.remove(self._service)
+
+
 class FakeBus:
     """Every message goes through the codec, so that what could not travel cannot be said here either.
 
@@ -45,12 +56,14 @@ class FakeBus:
         published: each control message with its subject, in order, requests among them.
         frames: each frame with its subject, in order.
         malformed: how many messages and frames were refused on arrival.
+        services: what is offered now.
     """
 
     def __init__(self) -> None:
         self.published: list[tuple[Subject, Message]] = []
         self.frames: list[tuple[Subject, Frame]] = []
         self.malformed = 0
+        self.services: list[Service] = []
         self._connected = True
         self._closed = False
         self._subscriptions: list[_Subscription] = []
@@ -132,6 +145,10 @@ class FakeBus:
             return await asyncio.wait_for(answer, timeout_s)
         except TimeoutError:
             raise BusUnavailable(f"nobody answered on {whole} within {timeout_s} s") from None
+
+    async def offer(self, service: Service) -> Subscription:
+        self.services.append(service)
+        return _Offer(self.services, service)
 
     def on_reconnect(self, call_back: Callable[[], None]) -> None:
         self._reconnected.append(call_back)
