@@ -16,6 +16,7 @@ from protocol.audio import Frame
 from protocol.conversation import SessionConfig, SessionOpened
 from protocol.ids import ModelId, Samples, SessionId, WorkerName
 from protocol.message import Message
+from protocol.services import Service
 from protocol.subjects import Subject
 from protocol.workers import Announcement, ModelStatus
 
@@ -67,6 +68,12 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailable: nobody answered in time, or nobody listens.
+        """
+
+    async def offer(self, service: Service) -> Subscription:
+        """Show a service to whoever looks for services on the bus, with counts of what its subjects were asked.
+
+        What is answered there is up to `subscribe`; this only tells of it, until cancelled.
         """
 
     def on_reconnect(self, call_back: Callable[[], None]) -> None:
