@@ -41,6 +41,8 @@ def load_synthesizer(
         raise ModelUnavailable(f"{pack.model_id}: {reason}")
     if pack.family not in FAMILIES:
         raise ModelUnavailable(f"no adapter knows the family {pack.family!r} of {pack.model_id}")
+    if unknown := set(pack.options) - OPTIONS.get(pack.family, frozenset()):
+        raise ModelUnavailable(f"{pack.model_id}: options: {pack.family} knows no {', '.join(sorted(unknown))}")
     place = Place(cache=cache or pack.cache / pack.family, threads=threads, device=device, dtype=dtype)
     return FAMILIES[pack.family](pack, place)
 
@@ -74,3 +76,6 @@ FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
     "piper": _piper,
 }
 """Who loads which family."""
+
+OPTIONS: Final[Mapping[str, frozenset[str]]] = {}
+"""Which options of a pack a family knows, if any; others are refused instead of being passed over."""

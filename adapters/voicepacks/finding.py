@@ -106,4 +106,4 @@ def _read(path: Path, cache: Path) -> VoicePack:
 def _summary(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc'])) or METADATA}: {e['msg']}" for e in error.errors()[:5])
-    return f"{type(error).__name__}: {error}"
+    return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"

