@@ -24,7 +24,7 @@ def run(settings: WorkerSettings) -> None:
 
 
 async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
-    await worker.serve("asr", settings, partial(_make, settings), stop)
+    await worker.serve("asr", "whisper", settings, partial(_make, settings), stop)
 
 
 def _make(settings: WorkerSettings, bus: Bus, registry: WorkerRegistry) -> AsrWorker:

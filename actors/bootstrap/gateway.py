@@ -26,6 +26,7 @@ from actors.policies.playout import PlayoutGate
 from actors.policies.turn_taking.settings import TurnTakingSettings
 from actors.router import Router
 from actors.routing_service import RoutingService
+from actors.services import Offer, router_service
 from actors.session import Session
 from actors.sessions.mouth import ReplyTimes
 from actors.sessions.ports import Sound
@@ -73,6 +74,9 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         routing = RoutingService(bus, router)
         stack.callback(routing.stop)
         await routing.start()
+        offer = Offer(bus)
+        stack.callback(offer.end)
+        await offer.show(router_service())
         detector = Detector(SileroModel(), Mailbox(asyncio.get_running_loop()))
         stack.callback(detector.stop)
         replies = _replies(settings.llm)

@@ -29,7 +29,7 @@ def run(settings: WorkerSettings) -> None:
 async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     packs = packs_to_speak_with(settings)
     make = partial(_make, settings.tts, packs)
-    await worker.serve(f"tts-{settings.tts.family}", settings, make, stop)
+    await worker.serve(f"tts-{settings.tts.family}", settings.tts.family, settings, make, stop)
 
 
 def _preloaded(tts: TtsWorkerSettings) -> list[ModelId]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from actors.bootstrap.bus import connect
 from actors.bootstrap.ready import say_ready
 from actors.bootstrap.registry import open_registry
+from actors.services import Offer, worker_service
 from actors.settings import WorkerSettings
 from protocol.ids import WorkerName
 from protocol.ports import Bus, WorkerRegistry
@@ -23,8 +24,8 @@ class Worker(Protocol):
 MakeWorker = Callable[[Bus, WorkerRegistry], Worker]
 
 
-async def serve(part: str, settings: WorkerSettings, make: MakeWorker, stop: asyncio.Event) -> None:
-    """Run a worker until told to stop.
+async def serve(part: str, family: str, settings: WorkerSettings, make: MakeWorker, stop: asyncio.Event) -> None:
+    """Run a worker until told to stop. `family` says of which kind its models are.
 
     Raises:
         BusUnavailable: NATS is not there, or the registry takes no announcement.
@@ -32,7 +33,7 @@ async def serve(part: str, settings: WorkerSettings, make: MakeWorker, stop: asy
     """
     bus = await connect(settings.nats, name=part)
     try:
-        registry = _Announcer(open_registry(settings.registry, bus, settings.redis), part)
+        registry = _Announcer(open_registry(settings.registry, bus, settings.redis), part, family, Offer(bus))
         try:
             await make(bus, registry).run(stop)
         finally:
@@ -42,20 +43,27 @@ async def serve(part: str, settings: WorkerSettings, make: MakeWorker, stop: asy
 
 
 class _Announcer:
-    """A registry that says on standard output when the worker has announced itself as ready."""
+    """A registry that says on standard output when the worker has announced itself as ready, and shows it as a service.
 
-    def __init__(self, registry: WorkerRegistry, part: str) -> None:
+    A worker announces itself as ready when it answers on its subjects.
+    """
+
+    def __init__(self, registry: WorkerRegistry, part: str, family: str, offer: Offer) -> None:
         self._registry = registry
         self._part = part
+        self._family = family
+        self._offer = offer
         self._has_said_so = False
 
     async def announce(self, announcement: Announcement) -> None:
         await self._registry.announce(announcement)
         if announcement.state == "ready" and not self._has_said_so:
             self._has_said_so = True
+            await self._offer.show(worker_service(announcement, family=self._family))
             say_ready(self._part, ", ".join(announcement.models))
 
     async def withdraw(self, name: WorkerName) -> None:
+        self._offer.end()
         await self._registry.withdraw(name)
 
     async def watch(self, on_change: Callable[[WorkerName, Announcement | None], None]) -> None:
