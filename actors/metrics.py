@@ -19,7 +19,7 @@ FRAMES_OUT = Counter("antiphon_speech_frames_total", "Speech frames of 20 ms tha
 FRAMES_DROPPED = Counter(
     "antiphon_frames_dropped_total",
     "Frames that were dropped: `mic-rate` faster than time, `bus` connection down or behind, "
-    "`gate` of another turn, sent before, or over the bound",
+    "`gate` of another turn, sent before, or over the bound, `worker` from one that was replaced",
     ["where"],
 )
 UNDERRUNS = Counter(

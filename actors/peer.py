@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from actors import metrics
@@ -10,6 +11,7 @@ from actors.peer_ports import Clock, Ears, MakeSession, PeerLimits, VadOptions
 from actors.playout_reports import PlayoutReports
 from actors.policies.playout import PlayoutGate, Pulled
 from actors.policies.rates import TokenBucket
+from actors.policies.supply import Supply
 from protocol.audio import Flags, Frame
 from protocol.codec import type_of
 from protocol.conversation import (
@@ -30,10 +32,10 @@ from protocol.conversation import (
     TurnMeasured,
 )
 from protocol.hearing import SpeechLikely, SpeechStarted, VadEvent
-from protocol.ids import Millis, Samples, SessionId, TurnId
+from protocol.ids import Millis, Samples, SessionId, TurnId, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus, ClientLink, Subscription
-from protocol.subjects import Subject, gate, session_event, tts_frames, vad
+from protocol.subjects import Subject, gate, parse, session_event, tts_frames, vad
 
 _STOP_MARGIN_MS: Final = 100
 """Silence beyond what the detector asks for, since it looks at windows of 32 ms."""
@@ -42,6 +44,12 @@ _STALLED_S: Final = 0.5
 """A client that sends nothing for so long in mid-speech has muted its microphone: a network's stall is shorter."""
 
 OnPeer = Callable[["Peer", str], None]
+
+
+@lru_cache(maxsize=4_096)
+def _sender(subject: Subject) -> WorkerName | None:
+    """The worker that a frame's subject names; 50 frames a second of each session come on the same one."""
+    return parse(subject).worker
 
 
 class Peer:
@@ -78,6 +86,7 @@ class Peer:
         self._commands = TokenBucket(rate=self._limits.commands_per_s, burst=self._limits.command_burst)
         self.gate = PlayoutGate()
         self._reports = PlayoutReports(session, self.gate, bus)
+        self._supply = Supply()
         self._microphone = Microphone(
             session=session,
             bus=bus,
@@ -152,11 +161,20 @@ class Peer:
         self.emit(SessionError(session=self._session, code="voice-activity-failed", message=reason[:1000]))
 
     # --- the loudspeaker ---------------------------------------------------------------------------------------------
-    def _on_frame(self, _subject: Subject, frame: Frame) -> None:
-        if self.gate.offer(frame):
-            self._reports.arrived(frame, self._clock())
+    def _on_frame(self, subject: Subject, frame: Frame) -> None:
+        if not self._is_ours(subject):
+            metrics.FRAMES_DROPPED.labels("worker").inc()
+        elif self.gate.offer(frame):
+            now = self._clock()
+            self._supply.arrived(frame.turn, now)
+            self._reports.arrived(frame, now)
         else:
             metrics.FRAMES_DROPPED.labels("gate").inc()
+
+    def _is_ours(self, subject: Subject) -> bool:
+        """Whether this comes from the worker that speaks for us now: one that hung and wakes has been replaced."""
+        speaker = self._session_actor.speaker
+        return speaker is None or _sender(subject) == speaker
 
     def pull(self) -> Frame | None:
         """The frame to send now, or None for silence. To be called once for each 20 ms that the client plays."""
@@ -165,6 +183,8 @@ class Peer:
         if self._over or self._waits():
             return None
         pulled = self.gate.pull()
+        if self._supply.has_dried_up(self.gate, self._clock()):
+            self._session_actor.on_stalled(self.gate.turn)
         if pulled is None:
             if self._reports.silent():
                 self._session_actor.on_playout()

@@ -8,7 +8,7 @@ from actors.policies.playout import PlayoutGate
 from actors.sessions.ports import Sound
 from protocol.conversation import SessionConfig
 from protocol.hearing import VadEvent
-from protocol.ids import Millis, Samples, SessionId, TurnId
+from protocol.ids import Millis, Samples, SessionId, TurnId, WorkerName
 from protocol.message import Message
 
 Clock = Callable[[], float]
@@ -32,6 +32,13 @@ class TurnTaking(Protocol):
 
     def on_last_frame(self, turn: TurnId) -> None:
         """A reply has been handed over to its end."""
+
+    def on_stalled(self, turn: TurnId) -> None:
+        """The turn's sound has stopped coming, and soon there is none to play."""
+
+    @property
+    def speaker(self) -> WorkerName | None:
+        """The worker whose frames are welcome; None: anybody's."""
 
     def on_playout(self) -> None:
         """The gate has changed, or 100 ms have been played."""

@@ -111,6 +111,8 @@ class Session:
             bus=bus,
             router=router,
             chores=self._chores,
+            is_between_turns=self._is_between_turns,
+            is_needed=self._voice_is_needed,
             on_lost=lambda: self._feed(VoiceLost()),
             on_returned=lambda: self._feed(VoiceReturned()),
             on_refused=self._tell_error,
@@ -146,7 +148,7 @@ class Session:
             chores=self._chores,
             do=lambda command: does[type(command)](command),
             then=self._tell_all,
-            rest=self._change_voice,
+            rest=self._at_rest,
         )
         self._noticed_at = 0.0
         self._subscriptions: list[Subscription] = []
@@ -206,6 +208,16 @@ class Session:
     def on_playout(self) -> None:
         """It goes on."""
         self._feed(PlayoutMoved(self._gate.turn, self._gate.played))
+
+    def on_stalled(self, turn: TurnId) -> None:
+        """The voice's sound has stopped coming in mid-turn."""
+        if turn == self._turns.turn:
+            self._voice.check()
+
+    @property
+    def speaker(self) -> WorkerName | None:
+        """Whose frames are welcome; None: anybody's."""
+        return self._voice.worker
 
     def command(self, message: Message) -> Message:
         """Do what the client asks: `Accepted` or `CommandRefused`."""
@@ -271,11 +283,17 @@ class Session:
     def _feed(self, event: Event) -> None:
         self._conductor.feed(event)
 
-    def _change_voice(self) -> None:
-        """If that is due and nothing is being spoken."""
-        idle = not self._turns.turn and not self._turns.prepared and not self._turns.closed
-        if self._voice.change_due and idle:
-            self._voice.change()
+    def _is_between_turns(self) -> bool:
+        return not (self._turns.turn or self._turns.prepared or self._turns.closed)
+
+    def _voice_is_needed(self) -> bool:
+        """Whether the gate does not hold all of what is being spoken or prepared."""
+        turn = self._turns.turn or self._turns.prepared
+        return bool(turn) and not (self._gate.turn == turn and self._gate.complete)
+
+    def _at_rest(self) -> None:
+        if self._is_between_turns():
+            self._voice.between_turns()
 
     def _tell_all(self) -> None:
         """What others are told never stands in the way of what is to be done."""

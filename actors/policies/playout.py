@@ -44,11 +44,12 @@ class PlayoutGate:
         self._queue: deque[Frame] = deque()
         self._early: dict[Samples, Frame] = {}
         self._kept: deque[Frame] = deque(maxlen=KEPT_FRAMES)
+        self._tail: deque[Frame] = deque()
         self._played = Samples(0)
         self._held = False
         self._dropped = True
         self._finished = False
-        self._sounding = False
+        self._sounding: Frame | None = None
         self._fade_in_due = False
         self._farewell: Frame | None = None
 
@@ -78,6 +79,11 @@ class PlayoutGate:
         return bool(self._early)
 
     @property
+    def complete(self) -> bool:
+        """Whether the turn's worker is needed no more: its last frame is here or played, or nothing of it is wanted."""
+        return self._dropped or self._ends_here
+
+    @property
     def held(self) -> bool:
         """Whether nothing is to be played for now."""
         return self._held
@@ -100,7 +106,23 @@ class PlayoutGate:
         """
         if turn <= self._turn:
             return
-        self._part()
+        if not self._tail:
+            self._part()
+        self._begin(turn, held=held)
+
+    def succeed(self, turn: TurnId) -> None:
+        """As `expect`, but what is here of the current turn is played first: the new one goes on where that ends."""
+        if turn <= self._turn:
+            return
+        if self._held:
+            self.expect(turn, held=True)
+            return
+        self._tail.extend(self._queue)
+        if not self._tail:
+            self._part()
+        self._begin(turn, held=False)
+
+    def _begin(self, turn: TurnId, *, held: bool) -> None:
         self._turn = turn
         self._queue.clear()
         self._early.clear()
@@ -150,13 +172,14 @@ class PlayoutGate:
         if turn != self._turn or not self._held:
             return
         self._held = False
-        self._fade_in_due = not self._sounding and self._played > 0
+        self._fade_in_due = self._sounding is None and self._played > 0
 
     def flush(self, turn: TurnId) -> None:
         """Drop what is here of this turn; nothing of it is played or taken any more."""
         if turn != self._turn or self._dropped:
             return
         self._part()
+        self._tail.clear()
         self._queue.clear()
         self._early.clear()
         self._dropped = True
@@ -176,7 +199,7 @@ class PlayoutGate:
             self._queue.appendleft(self._kept.pop())
         self._finished = self._finished and to == self._played
         self._played = to
-        self._sounding = False
+        self._sounding = None
         self._fade_in_due = to > 0
         return True
 
@@ -185,12 +208,14 @@ class PlayoutGate:
         if self._farewell is not None:
             farewell, self._farewell = self._farewell, None
             return Pulled(farewell)
-        if self._held and self._sounding:
-            cut = self._cut()
-            self._sounding = False
+        if self._held and self._sounding is not None:
+            cut = self._cut(self._sounding)
+            self._sounding = None
             return Pulled(cut)
+        if self._tail and not self._held:
+            return self._play_tail()
         if self._held or not self._queue:
-            self._sounding = False
+            self._sounding = None
             return None
         if self._fade_in_due:
             return self._welcome()
@@ -202,27 +227,34 @@ class PlayoutGate:
         self._played = frame.end
         self._kept.append(frame)
         self._finished = Flags.LAST in frame.flags
-        self._sounding = not self._finished
+        self._sounding = None if self._finished else frame
         return Pulled(frame, first=first, last=self._finished)
+
+    def _play_tail(self) -> Pulled:
+        """What a turn that goes on under another number left here; it ends wherever its worker died."""
+        self._sounding = frame = self._tail.popleft()
+        if not self._tail:
+            self._part()
+        return Pulled(frame)
 
     def _welcome(self) -> Pulled | None:
         self._fade_in_due = False
         if not self._kept:
             return self._play()
-        self._sounding = True
+        self._sounding = self._kept[-1]
         return Pulled(self._comfort(self._queue[0], fade_in(self._kept[-1].pcm)))
 
     def _part(self) -> None:
         """Keep a fade-out of what sounds now, for the queue is about to go."""
-        if self._sounding:
-            self._farewell = self._cut()
-            self._sounding = False
+        if self._sounding is not None:
+            self._farewell = self._cut(self._sounding)
+            self._sounding = None
 
-    def _cut(self) -> Frame:
-        if self._queue:
-            return self._comfort(self._queue[0], fade_out(self._queue[0].pcm))
-        last = self._kept[-1]
-        return self._comfort(replace(last, position=self._played), fade_out_from_level(last.pcm))
+    def _cut(self, sounding: Frame) -> Frame:
+        following = self._tail or self._queue
+        if following:
+            return self._comfort(following[0], fade_out(following[0].pcm))
+        return self._comfort(replace(sounding, position=sounding.end), fade_out_from_level(sounding.pcm))
 
     def _comfort(self, place: Frame, pcm: bytes) -> Frame:
         return replace(place, pcm=pcm, flags=Flags.COMFORT)

@@ -186,14 +186,21 @@ class Mouth:
         self._voice.check()
 
     def go_on(self, turn: TurnId, anew: TurnId, *, held: bool) -> None:
-        """Say what was not heard of a turn as another one, at the worker that has taken over."""
+        """Say what was not heard of a turn as another one, at the worker that has taken over.
+
+        What the gate holds is still heard, unless the user has just made it fall silent.
+        """
         speech = self._speeches.pop(turn, None)
         if speech is None:
             return
-        split = self._settlement.cut(speech)
-        self._gate.flush(turn)
+        plays_on = turn == self._gate.turn and self._gate.played > 0 and not (self._gate.held or held)
+        split = self._settlement.cut(speech, through=self._gate.wanted if plays_on else None)
         self._voice.stop(turn)
-        self._gate.expect(anew, held=held)
+        if plays_on:
+            self._gate.succeed(anew)
+        else:
+            self._gate.flush(turn)
+            self._gate.expect(anew, held=held)
         was_complete = speech.complete
         speech.begin_again(anew)
         speech.recoveries += 1

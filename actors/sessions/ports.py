@@ -26,8 +26,9 @@ class Router(Protocol):
         language: str,
         when_cold: WhenCold = ...,
         avoid: frozenset[WorkerName] = ...,
+        tentative: bool = ...,
     ) -> Placement:
-        """A worker and its model. Raises `Refused`."""
+        """A worker and its model; `tentative`: nobody is sent there, nothing is loaded. Raises `Refused`."""
 
     def choose_asr(self, *, language: str, avoid: frozenset[WorkerName] = ...) -> Announcement:
         """A worker. Raises `Refused`."""

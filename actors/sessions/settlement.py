@@ -9,7 +9,7 @@ from actors.sessions.ports import Clock
 from actors.sessions.reach import Reach
 from actors.sessions.speech import Speech
 from protocol.conversation import Heard, TurnMeasured
-from protocol.ids import SessionId, TurnId
+from protocol.ids import Samples, SessionId, TurnId
 from protocol.message import Message
 
 
@@ -45,9 +45,9 @@ class Settlement:
         self._tell_heard(speech, HeardText(heard=speech.text, unheard="", exact=True), interrupted=False)
         self._latencies.settled(speech.turn)
 
-    def cut(self, speech: Speech) -> HeardText:
-        """It ends where the listener has stopped hearing it."""
-        split = speech.heard(self._reach.played(speech.turn))
+    def cut(self, speech: Speech, *, through: Samples | None = None) -> HeardText:
+        """It ends where the listener has stopped hearing it, or with this sample, which is surely going to be heard."""
+        split = speech.heard(self._reach.played(speech.turn) if through is None else through)
         self._tell_heard(speech, split, interrupted=True)
         measured = self._latencies.settled(speech.turn)
         if "speech_started_to_hold" in measured:

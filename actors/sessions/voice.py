@@ -1,59 +1,40 @@
-"""A session's link to the worker that speaks for it: chosen, started, changed between turns, and found again."""
+"""A session's voice: the worker that speaks for it, watched, changed between turns, and replaced when it dies."""
 
 import dataclasses
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from actors.sessions.chores import Chores
-from actors.sessions.ports import Router
+from actors.sessions.line import Line
+from actors.sessions.move import Move
+from actors.sessions.places import Place, Places
+from actors.sessions.ports import Cancel, Router
 from actors.sessions.seeker import Seeker
 from actors.sessions.wishes import Wanted
-from protocol.conversation import CommandRefused
-from protocol.errors import BusUnavailable, MalformedMessage, Refused
-from protocol.ids import ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
-from protocol.message import Message
+from protocol.errors import BusUnavailable, MalformedMessage
+from protocol.ids import Samples, SessionId, TurnId, WorkerName
 from protocol.ports import Bus
-from protocol.speaking import (
-    EndSpeaking,
-    Pause,
-    Resume,
-    SpeakingReady,
-    SpeakingRefused,
-    StartSpeaking,
-    Stop,
-    TextChunk,
-)
-from protocol.subjects import tts_command
-from protocol.workers import Announcement, WorkerRefused
+from protocol.speaking import Pause, Resume, Stop, TextChunk
+from protocol.subjects import worker
+from protocol.workers import Announcement, GetCapabilities, WorkerDescribed
 
-START_TIMEOUT_S: Final = 15.0
-"""A model that is not resident has to be loaded first."""
-FIND_TIMEOUT_S: Final = 5.0
-"""In the middle of a reply another voice is better than a long silence."""
-CHECK_TIMEOUT_S: Final = 2.0
-"""A worker that is gone is noticed at once; this is for one that hangs."""
-MAX_WAITING: Final = 2_000
-"""Pieces of text that wait for a worker: more than any bounded reply has."""
+CHECK_TIMEOUT_S: Final = 0.5
+"""One that is gone is noticed at once; this is for one that hangs. A busy one answers within 0.15 s (bench `pulse`)."""
+ABSENCE_S: Final = 5.0
+"""Between turns a silent worker may come back; `antiphon up` starts a dead one again in 2 to 3 s."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    worker: WorkerName
-    started_at: UnixMicros
-    model: ModelId
 
 
 class Voice:
     """On the loop. Text that is said while no worker is ready waits for one; everything else is dropped then.
 
     Args:
-        on_lost: the worker is gone, or has forgotten us.
+        is_between_turns: nothing is being spoken or prepared.
+        is_needed: the worker still has to send some of what is being spoken or prepared.
+        on_lost: the worker is gone, or has forgotten us, though it is needed.
         on_returned: there is one again, perhaps another.
         on_refused: a change of voice was not granted (code, reason); the old one stays.
     """
@@ -66,210 +47,170 @@ class Voice:
         bus: Bus,
         router: Router,
         chores: Chores,
+        is_between_turns: Callable[[], bool],
+        is_needed: Callable[[], bool],
         on_lost: Callable[[], None],
         on_returned: Callable[[], None],
         on_refused: Callable[[str, str], None],
     ) -> None:
         self._session = session
-        self._wanted = wanted
         self._bus = bus
-        self._router = router
         self._chores = chores
+        self._is_needed = is_needed
         self._on_lost = on_lost
         self._on_returned = on_returned
-        self._on_refused = on_refused
-        self._place: _Place | None = None
-        self._ready = False
-        self._lost = False
+        self._places = Places(session=session, bus=bus, router=router)
+        self._line = Line(session=session, bus=bus, places=self._places)
+        self._move = Move(
+            wanted=wanted,
+            places=self._places,
+            line=self._line,
+            chores=chores,
+            is_between_turns=is_between_turns,
+            on_refused=on_refused,
+        )
         self._seeker = Seeker(chores, self._find)
-        self._waiting: deque[TextChunk] = deque(maxlen=MAX_WAITING)
-        self._asked_for = False
-        self.change_due = False
-        """Another voice or worker is wanted as soon as nothing is being spoken."""
+        self._lost = False
+        self._checking = False
+        self._absence: Cancel | None = None
+        self._doubted: set[WorkerName] = set()
+        self._turn = TurnId(0)
 
     @property
     def model(self) -> str:
         """Its name; empty without one."""
-        return self._place.model if self._place is not None else ""
+        return self._line.place.model if self._line.place is not None else ""
 
     @property
     def worker(self) -> WorkerName | None:
-        """Who speaks."""
-        return self._place.worker if self._place is not None else None
+        """Who speaks: nobody else's frames and events count."""
+        return self._line.worker
 
-    # --- finding one ------------------------------------------------------------------------------------------------
+    # --- the one that is wanted -------------------------------------------------------------------------------------
     async def start(self) -> None:
         """Have a worker hold the voice ready.
 
         Raises:
-            Refused: by the router, or by the worker.
+            Refused: by the router, or by all workers that could.
         """
-        place = self._choose(self._wanted)
-        await self._start_at(place)
-        self._settle(place)
+        self._line.use(await self._places.take(self._move.wanted))
+        self._line.go_on()
 
     def want(self, wanted: Wanted) -> None:
         """Speak with this from the next turn on.
 
         Raises:
-            Refused: nobody can.
+            Refused: nobody can, or nobody has it in memory and it is not to be waited for.
         """
-        self._choose(wanted)
-        self._wanted = wanted
-        self._asked_for = self.change_due = True
+        self._move.want(wanted)
 
-    def change(self) -> None:
-        """Nothing is being spoken: do what `want` asked for. Text that comes meanwhile waits."""
-        self.change_due = False
-        if not self._lost:  # else whoever looks for a worker looks for the right one
-            self._ready = False
-            self._chores.start(self._change())
+    def between_turns(self) -> None:
+        """One turn is over, the next has not begun."""
+        self._move.at_boundary()
 
-    async def _change(self) -> None:
-        before = self._place
-        asked_for, self._asked_for = self._asked_for, False
-        try:
-            place = self._choose(self._wanted)
-            await self._start_at(place)
-        except Refused as refused:
-            if asked_for:
-                self._on_refused(refused.code, refused.reason)
-            if before is None or self._lost:
-                self._seeker.seek()
-                return
-            self._settle(before)
-            return
-        if before is not None and before.worker != place.worker:
-            self._bus.publish(tts_command(self._session, before.worker), EndSpeaking(session=self._session))
-        self._settle(place)
-
+    # --- workers come and go ----------------------------------------------------------------------------------------
     def on_worker(self, name: WorkerName, announcement: Announcement | None) -> None:
         """A worker came, went, or says something new of itself."""
-        if self._place is None or name != self._place.worker:
-            if announcement is not None and announcement.kind == "tts":
-                self._on_another(announcement)
-            return
-        if announcement is None or announcement.started_at != self._place.started_at:
-            self.recover()
-        elif announcement.state == "draining":
-            self.change_due = self.change_due or self._is_elsewhere()
+        here = self._line.place
+        self._move.heard_of(name, announcement)
+        if here is not None and name == here.name:
+            self._on_own(here, announcement)
+        elif announcement is not None and announcement.kind == "tts":
+            self._line.heard_of(announcement)
+            if not self._line.ready and self._absence is None:
+                self._seeker.seek()
+            elif here is not None and here.model != self._move.wanted.voice:
+                self._move.prepare()
 
-    def _on_another(self, announcement: Announcement) -> None:
-        """Somebody who may speak for us when nobody does, or has the voice that we had to do without."""
-        if self._lost:
-            self._seeker.seek()
-        elif self._wanted.voice in announcement.models and self._wanted.voice != self.model:
-            self.change_due = announcement.state == "ready"
+    def _on_own(self, here: Place, announcement: Announcement | None) -> None:
+        if announcement is not None and here.is_as(announcement):
+            self._line.place = dataclasses.replace(here, worker=announcement)
+            if self._forget_absence():
+                self._line.go_on()
+            self._move.prepare()
+        elif announcement is not None or self._is_needed():
+            self.recover(doubted=announcement is None)
+        elif self._line.ready:
+            self._line.ready = False
+            self._absence = self._chores.later(ABSENCE_S, self._replace)
 
-    def _is_elsewhere(self) -> bool:
-        """Whether another worker has the voice."""
-        try:
-            return self._choose(self._wanted).worker != self.worker
-        except Refused:
-            return False
+    def _replace(self) -> None:
+        """It did not come back, or is needed now; nothing was lost with it."""
+        self._forget_absence()
+        self._seeker.seek()
 
-    def recover(self) -> None:
-        """The worker no longer speaks for us: find one that does."""
-        if not self._lost:
+    def _forget_absence(self) -> bool:
+        call_off, self._absence = self._absence, None
+        if call_off is not None:
+            call_off()
+        return call_off is not None
+
+    def recover(self, *, doubted: bool = False) -> None:
+        """The worker no longer speaks for us: find one that does. One that is `doubted` is asked last."""
+        self._forget_absence()
+        self._line.ready = False
+        if doubted and self.worker is not None:
+            self._doubted.add(self.worker)
+        if not self._lost and self._is_needed():
             self._lost = True
-            self._ready = False
             log.warning("voice lost", session=self._session, worker=self.worker)
             self._on_lost()
         self._seeker.seek()
 
     def check(self) -> None:
         """It says nothing though it should: see whether it lives."""
-        if self._ready and self._bus.is_connected and self._place is not None:
-            self._chores.start(self._check(self._place))
+        if self._line.ready and self._line.place is not None and self._bus.is_connected and not self._checking:
+            self._checking = True
+            self._chores.start(self._check(self._line.place))
 
-    async def _check(self, place: _Place) -> None:
+    async def _check(self, here: Place) -> None:
         try:
-            await self._start_at(place, timeout_s=CHECK_TIMEOUT_S)
-        except Refused:
-            if self._ready and self._place == place and self._bus.is_connected:
-                self.recover()
+            answer = await self._bus.request(worker(here.name), GetCapabilities(), timeout_s=CHECK_TIMEOUT_S)
+            lives = isinstance(answer, WorkerDescribed) and here.is_as(answer.worker)
+        except (BusUnavailable, MalformedMessage):
+            lives = not self._bus.is_connected
+        finally:
+            self._checking = False
+        if not lives and self._line.ready and self.worker == here.name:
+            self.recover(doubted=True)
 
     async def _find(self) -> None:
         """In the wanted voice if anybody who answers has it, else in any."""
-        place = await self._start_anywhere()
+        place = self._move.take_next() or await self._places.take_any(self._move.wanted, doubted=self._doubted)
+        self._doubted.clear()
+        self._line.use(place)
         was_lost, self._lost = self._lost, False
-        self._place = place
         if was_lost:
-            log.info("voice returned", session=self._session, worker=place.worker)
+            log.info("voice returned", session=self._session, worker=place.name, model=place.model)
             self._on_returned()  # a turn that was cut off is said anew and its old text dropped, before text leaves
-        self._settle(place)
-
-    async def _start_anywhere(self) -> _Place:
-        refused = Refused("no-voice", "No worker speaks.")
-        tried: set[WorkerName] = set()
-        for voice in dict.fromkeys((self._wanted.voice, *self._router.voices())):
-            try:
-                place = self._choose(dataclasses.replace(self._wanted, voice=voice))
-                if place.worker in tried:
-                    continue
-                tried.add(place.worker)
-                await self._start_at(place, timeout_s=FIND_TIMEOUT_S)
-            except Refused as error:
-                refused = error
-            else:
-                return place
-        raise refused
-
-    def _choose(self, wanted: Wanted) -> _Place:
-        placement = self._router.choose_tts(voice=wanted.voice, language=wanted.language)
-        return _Place(placement.worker.name, placement.worker.started_at, placement.model)
-
-    async def _start_at(self, place: _Place, *, timeout_s: float = START_TIMEOUT_S) -> None:
-        command = StartSpeaking(
-            session=self._session, model=place.model, language=self._wanted.language, speed=self._wanted.speed
-        )
-        try:
-            answer = await self._bus.request(
-                tts_command(self._session, place.worker, command.type), command, timeout_s=timeout_s
-            )
-        except (BusUnavailable, MalformedMessage) as error:
-            raise Refused("voice-unreachable", f"The worker {place.worker} does not answer as it should.") from error
-        if isinstance(
-            answer, SpeakingRefused | CommandRefused | WorkerRefused
-        ):  # the same JSON: who decodes can't tell
-            raise Refused(answer.code, answer.reason)
-        if not isinstance(answer, SpeakingReady):
-            raise Refused("voice-confused", f"The worker {place.worker} gives an answer that is none.")
-
-    def _settle(self, place: _Place) -> None:
-        self._place = place
-        self._ready = True
-        while self._waiting:
-            self._send(self._waiting.popleft())
+        self._line.go_on()
+        self._move.prepare()
 
     # --- using it ---------------------------------------------------------------------------------------------------
     def say(self, chunk: TextChunk) -> None:
         """The next piece of a turn."""
-        if self._ready:
-            self._send(chunk)
-        else:
-            self._waiting.append(chunk)
+        if chunk.turn > self._turn:
+            self._turn = chunk.turn
+            if self._absence is not None:
+                self._replace()
+            else:
+                self._move.turn_begins()
+        self._line.say(chunk)
 
     def pause(self, turn: TurnId) -> None:
         """Hold the place."""
-        self._send(Pause(session=self._session, turn=turn))
+        self._line.send(Pause(session=self._session, turn=turn))
 
     def resume(self, turn: TurnId, from_sample: Samples) -> None:
         """Go on there."""
-        self._send(Resume(session=self._session, turn=turn, from_sample=from_sample))
+        self._line.send(Resume(session=self._session, turn=turn, from_sample=from_sample))
 
     def stop(self, turn: TurnId) -> None:
         """Drop the turn and all before it."""
-        while self._waiting and self._waiting[0].turn <= turn:
-            self._waiting.popleft()
-        self._send(Stop(session=self._session, turn=turn))
+        self._line.drop(turn)
+        self._line.send(Stop(session=self._session, turn=turn))
 
     def end(self) -> None:
         """The session closes."""
-        self._send(EndSpeaking(session=self._session))
-        self._ready = False
-        self._waiting.clear()
-
-    def _send(self, message: Message) -> None:
-        if self._place is not None:
-            self._bus.publish(tts_command(self._session, self._place.worker), message)
+        self._line.end()
+        self._move.end()

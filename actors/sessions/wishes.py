@@ -5,20 +5,26 @@ from dataclasses import dataclass
 
 from actors.policies.turn_taking import TurnTakingSettings
 from protocol.conversation import SessionConfig
+from protocol.routing import WhenCold
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a session wants to speak with; `voice` None is the deployment's default."""
+    """What a session wants to speak with; `voice` None is the deployment's default.
+
+    Attributes:
+        when_cold: what to do while that voice is in nobody's memory.
+    """
 
     voice: str | None
     language: str
     speed: float
+    when_cold: WhenCold = "fallback"
 
 
 def wanted(config: SessionConfig) -> Wanted:
     """The voice."""
-    return Wanted(config.voice, config.language or "en", config.speed or 1.0)
+    return Wanted(config.voice, config.language or "en", config.speed or 1.0, config.when_cold or "fallback")
 
 
 def taking_turns(settings: TurnTakingSettings, config: SessionConfig) -> TurnTakingSettings:

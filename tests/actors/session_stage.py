@@ -8,8 +8,8 @@ from actors.feed import Feed
 from actors.policies.playout import PlayoutGate
 from actors.policies.turn_taking import TurnTakingSettings
 from actors.session import Session
-from protocol.audio import SPEECH_FRAME, Flags, Frame, Kind
-from protocol.conversation import Accepted, SessionConfig
+from protocol.audio import MIC_FRAME, SPEECH_FRAME, Flags, Frame, Kind
+from protocol.conversation import Accepted, CommandRefused, SessionConfig
 from protocol.hearing import (
     EndListening,
     FinalTranscript,
@@ -20,6 +20,7 @@ from protocol.hearing import (
     SpeechUnlikely,
     StartListening,
     Transcribe,
+    TranscriptionFailed,
 )
 from protocol.ids import Millis, ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
 from protocol.message import Message
@@ -33,8 +34,8 @@ from protocol.speaking import (
     StartSpeaking,
     TextChunk,
 )
-from protocol.subjects import ANY_SESSION, Subject, asr_command, asr_event, tts_command, tts_event
-from protocol.workers import Announcement
+from protocol.subjects import ANY_SESSION, Subject, asr_command, asr_event, tts_command, tts_event, worker
+from protocol.workers import Announcement, WorkerDescribed, WorkerState
 from tests.fakes.bus import FakeBus
 from tests.fakes.replies import ScriptedReplies
 from tests.fakes.router import FakeRouter
@@ -65,8 +66,8 @@ def tts_worker(name: WorkerName = TTS, *models: str, started_at: int = 1) -> Ann
     )
 
 
-def asr_worker(name: WorkerName = ASR, *, started_at: int = 1) -> Announcement:
-    return Announcement(name=name, kind="asr", addr="nats", started_at=UnixMicros(started_at))
+def asr_worker(name: WorkerName = ASR, *, started_at: int = 1, state: WorkerState = "ready") -> Announcement:
+    return Announcement(name=name, kind="asr", addr="nats", state=state, started_at=UnixMicros(started_at))
 
 
 class _Gate(PlayoutGate):
@@ -92,6 +93,14 @@ class _Bus(FakeBus):
         self._order.append(type(message).__name__)
         super().publish(subject, message)
 
+    def publish_frame(self, subject: Subject, frame: Frame) -> bool:
+        self._order.append(f"frame {frame.sequence}")
+        return super().publish_frame(subject, frame)
+
+    async def request(self, subject: Subject, message: Message, *, timeout_s: float = 2.0) -> Any:
+        self._order.append(type(message).__name__)
+        return await super().request(subject, message, timeout_s=timeout_s)
+
 
 class Stage:
     """The session and all that it meets."""
@@ -113,6 +122,7 @@ class Stage:
         self.emitted: list[Message] = []
         self.refusing: set[str] = set()
         self.silent_workers: set[WorkerName] = set()
+        self.full_workers: set[WorkerName] = set()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_count = 0
         self._sent: dict[TurnId, int] = {}
@@ -151,16 +161,27 @@ class Stage:
                 else:
                     respond(SpeakingReady(session=message.session, model=model, sample_rate=48_000, resident=True))
 
+        def on_question(_subject: Subject, _message: Any, respond: Respond | None) -> None:
+            if respond is not None and name not in self.silent_workers:
+                respond(WorkerDescribed(worker=self.router.workers[name]))
+
         await self.bus.subscribe(tts_command(ANY_SESSION, name), on_command)
+        await self.bus.subscribe(worker(name), on_question)
 
     async def serve_asr(self, name: WorkerName) -> None:
         def on_command(_subject: Subject, message: Any, respond: Respond | None) -> None:
-            if isinstance(message, StartListening) and respond is not None and name not in self.silent_workers:
+            if not isinstance(message, StartListening) or respond is None or name in self.silent_workers:
+                return
+            if name in self.full_workers:
+                respond(CommandRefused(session=message.session, code="too-many-sessions", reason="no room"))
+            else:
                 respond(Accepted(session=message.session))
 
         await self.bus.subscribe(asr_command(ANY_SESSION, name), on_command)
 
-    async def understand(self, text: str, *, final: bool = True, quality: float = -0.2) -> None:
+    async def understand(
+        self, text: str, *, final: bool = True, quality: float = -0.2, worker: WorkerName = ASR
+    ) -> None:
         """The ASR worker answers the newest request."""
         asked = self.asked()[-1]
         kind = FinalTranscript if final else PartialTranscript
@@ -174,7 +195,15 @@ class Stage:
             no_speech_prob=0.1,
             compute_ms=430.0,
         )
-        self.bus.publish(asr_event(SID, ASR), answer)
+        self.bus.publish(asr_event(SID, worker), answer)
+        await self.bus.settle()
+
+    async def not_heard(self, worker: WorkerName = ASR) -> None:
+        """The ASR worker does not hold what the newest request names."""
+        failed = TranscriptionFailed(
+            session=SID, request=self.asked()[-1].request, code="no-audio", reason="nothing of this range is held"
+        )
+        self.bus.publish(asr_event(SID, worker), failed)
         await self.bus.settle()
 
     async def place(self, turn: int, index: int, text: str, first: int, end: int | None, **more: Any) -> None:
@@ -217,6 +246,20 @@ class Stage:
         return taken
 
     # --- the client -------------------------------------------------------------------------------------------------
+    def sound(self, *numbers: int) -> None:
+        """These frames of the microphone are for the recognizer."""
+        for number in numbers:
+            self.feed.send(
+                Frame(
+                    kind=Kind.MICROPHONE,
+                    turn=TurnId(0),
+                    sequence=number,
+                    position=Samples(number * MIC_FRAME),
+                    captured_at=UnixMicros(0),
+                    pcm=bytes(2 * MIC_FRAME),
+                )
+            )
+
     async def play(self, count: int) -> int:
         """The transport pulls, as a peer does; how many frames of speech it got."""
         got = 0

@@ -7,7 +7,7 @@ from actors.sessions.ports import Sound
 from protocol.conversation import Accepted, CommandRefused, SessionClosed, SessionConfig
 from protocol.errors import Refused
 from protocol.hearing import VadEvent
-from protocol.ids import SessionId, TurnId
+from protocol.ids import SessionId, TurnId, WorkerName
 from protocol.message import Message
 
 
@@ -18,7 +18,10 @@ class FakeSession:
         calls: what the peer said, in order.
         on_event: called with each voice event before `on_vad` returns.
         refusal: what `start` raises, or `command` answers.
+        speaker: whose frames are welcome.
     """
+
+    speaker: WorkerName | None = None
 
     def __init__(
         self,
@@ -53,6 +56,9 @@ class FakeSession:
 
     def on_last_frame(self, turn: TurnId) -> None:
         self.calls.append(("last", turn))
+
+    def on_stalled(self, turn: TurnId) -> None:
+        self.calls.append(("stalled", turn))
 
     def on_playout(self) -> None:
         self.calls.append("playout")

@@ -1,0 +1,205 @@
+"""Asks workers for a place to speak: the best candidate first, and who refuses is passed over."""
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from actors.policies.routing import Placement, speaks
+from actors.sessions.ports import Router
+from actors.sessions.wishes import Wanted
+from protocol.conversation import CommandRefused
+from protocol.errors import BusUnavailable, MalformedMessage, Refused
+from protocol.ids import ModelId, SessionId, UnixMicros, WorkerName
+from protocol.ports import Bus
+from protocol.routing import WhenCold
+from protocol.speaking import EndSpeaking, SpeakingReady, SpeakingRefused, StartSpeaking
+from protocol.subjects import tts_command
+from protocol.workers import Announcement, WorkerRefused
+
+RESIDENT_TIMEOUT_S: Final = 1.0
+"""A worker that has the model answers within milliseconds; one that does not is about to be missed by its pulse."""
+COLD_TIMEOUT_S: Final = 30.0
+"""A model that is not resident has to be loaded first, perhaps behind another one."""
+HASTE_S: Final = 5.0
+"""In the middle of a reply another voice is better than a long silence."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A worker and its model.
+
+    Attributes:
+        worker: as it was announced last.
+        instead_of: the model that is wanted and not resident anywhere.
+        language: what was agreed on, as is `speed`.
+    """
+
+    worker: Announcement
+    model: ModelId
+    instead_of: ModelId | None = None
+    language: str = ""
+    speed: float = 1.0
+
+    @property
+    def name(self) -> WorkerName:
+        """The worker's."""
+        return self.worker.name
+
+    @property
+    def started_at(self) -> UnixMicros:
+        """The worker's."""
+        return self.worker.started_at
+
+    @property
+    def resident(self) -> bool:
+        """Whether nothing has to be loaded."""
+        return self.model in self.worker.resident_models
+
+    def suits(self, wanted: Wanted) -> bool:
+        """Whether it speaks the language, in whatever voice."""
+        return speaks(self.worker, wanted.language, self.model)
+
+    def agrees(self, wanted: Wanted) -> bool:
+        """Whether language and speed are as agreed on."""
+        return (self.language, self.speed) == (wanted.language, wanted.speed)
+
+    def agreeing(self, wanted: Wanted) -> "Place":
+        """The same, with this language and speed."""
+        return dataclasses.replace(self, language=wanted.language, speed=wanted.speed)
+
+    def is_as(self, announcement: Announcement) -> bool:
+        """Whether this is the same worker, not another one under its name."""
+        return self.name == announcement.name and self.started_at == announcement.started_at
+
+
+class Places:
+    """On the loop. The worker itself grants a place, so that no number of routers can overfill it."""
+
+    def __init__(self, *, session: SessionId, bus: Bus, router: Router) -> None:
+        self._session = session
+        self._bus = bus
+        self._router = router
+
+    def look(self, wanted: Wanted) -> Place:
+        """Who would be asked first. Asks and changes nothing.
+
+        Raises:
+            Refused: nobody can serve this.
+        """
+        placement = self._router.choose_tts(
+            voice=wanted.voice, language=wanted.language, when_cold=wanted.when_cold, tentative=True
+        )
+        return _place(placement, wanted)
+
+    def look_for_any(self, wanted: Wanted) -> Place:
+        """The same, in any voice of the language if the wanted one can't be had.
+
+        Raises:
+            Refused: nobody can serve this.
+        """
+        try:
+            return self.look(dataclasses.replace(wanted, when_cold="fallback"))
+        except Refused:
+            return self.look(dataclasses.replace(wanted, voice=None, when_cold="fallback"))
+
+    def have_loaded(self, wanted: Wanted) -> None:
+        """What is wanted is in nobody's memory: have the best worker load it in the background."""
+        self._router.choose_tts(voice=wanted.voice, language=wanted.language, when_cold="fallback")
+
+    async def take(
+        self,
+        wanted: Wanted,
+        *,
+        when_cold: WhenCold | None = None,
+        avoid: Collection[WorkerName] = (),
+        patience_s: float = COLD_TIMEOUT_S,
+    ) -> Place:
+        """A place at the first candidate that grants one.
+
+        Args:
+            wanted: the voice.
+            when_cold: instead of what `wanted` says.
+            avoid: not asked.
+            patience_s: how long each one may load a model.
+
+        Raises:
+            Refused: the last one who was asked says why; or there is nobody to ask.
+        """
+        tried, refusal = set(avoid), None
+        while True:
+            try:
+                placement = self._router.choose_tts(
+                    voice=wanted.voice,
+                    language=wanted.language,
+                    when_cold=when_cold or wanted.when_cold,
+                    avoid=frozenset(tried),
+                )
+            except Refused as refused:
+                raise refusal or refused from None
+            place = _place(placement, wanted)
+            try:
+                await self.start_at(place, patience_s=patience_s)
+            except Refused as refused:
+                log.info("passed over", session=self._session, worker=place.name, code=refused.code)
+                refusal = refused
+                tried.add(place.name)
+            else:
+                return place
+
+    async def take_any(self, wanted: Wanted, *, doubted: Collection[WorkerName] = ()) -> Place:
+        """In the middle of a reply: who can speak on at once, in the wanted voice if that is possible.
+
+        Args:
+            wanted: the voice.
+            doubted: asked last.
+
+        Raises:
+            Refused: nobody can.
+        """
+        any_voice = dataclasses.replace(wanted, voice=None)
+        refusal: Refused | None = None
+        for wish, avoid in ((wanted, doubted), (any_voice, doubted), (wanted, ()), (any_voice, ())):
+            try:
+                return await self.take(wish, when_cold="fallback", avoid=avoid, patience_s=HASTE_S)
+            except Refused as refused:
+                refusal = refusal or refused
+        raise refusal or Refused("no-voice", "No worker speaks.")
+
+    async def start_at(self, place: Place, *, patience_s: float = COLD_TIMEOUT_S) -> None:
+        """Ask this one. Whoever does not answer in time has the request taken back.
+
+        Raises:
+            Refused: by the worker; `voice-unreachable`.
+        """
+        command = StartSpeaking(session=self._session, model=place.model, language=place.language, speed=place.speed)
+        timeout_s = RESIDENT_TIMEOUT_S if place.resident else patience_s
+        try:
+            answer = await self._bus.request(tts_command(self._session, place.name), command, timeout_s=timeout_s)
+        except (BusUnavailable, MalformedMessage) as error:
+            self.leave(place.name)
+            raise Refused("voice-unreachable", f"The worker {place.name} does not answer as it should.") from error
+        if isinstance(
+            answer, SpeakingRefused | CommandRefused | WorkerRefused
+        ):  # the same JSON: who decodes can't tell
+            raise Refused(answer.code, answer.reason)
+        if not isinstance(answer, SpeakingReady):
+            raise Refused("voice-confused", f"The worker {place.name} gives an answer that is none.")
+
+    def leave(self, worker: WorkerName) -> None:
+        """The place there is free again."""
+        self._bus.publish(tts_command(self._session, worker), EndSpeaking(session=self._session))
+
+
+def _place(placement: Placement, wanted: Wanted) -> Place:
+    return Place(
+        worker=placement.worker,
+        model=placement.model,
+        instead_of=placement.instead_of,
+        language=wanted.language,
+        speed=wanted.speed,
+    )
