@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from actors.models import Voice
 from actors.policies.playout import PlayoutGate
 from actors.tts_worker import TtsWorker
+from actors.voices import Voice
 from adapters.audio.mastering import calibrate
 from protocol.audio import SPEECH_FRAME, Flags, Frame
 from protocol.conversation import Playout
@@ -217,10 +217,9 @@ async def a_stage(
         bus=bus,
         registry=registry,
         voices=voices,
-        calibrate=calibrate,
         clock=time,
         call_at=time.call_at,
-        **options,  # type: ignore[arg-type]  # the tests' own
+        **{"calibrate": calibrate, **options},  # type: ignore[arg-type]  # the tests' own
     )
     await worker.open()
     stage = Stage(bus, registry, worker, time)
