@@ -6,8 +6,8 @@ called on the actor's own thread and may compute.
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from protocol.conversation import SessionConfig, SessionOpened
 from protocol.ids import ModelId, Samples, SessionId, WorkerName
 from protocol.message import Message
 from protocol.services import Service
+from protocol.speaking import ReferenceId
 from protocol.subjects import Subject
 from protocol.workers import Announcement, ModelStatus
 
@@ -236,6 +237,38 @@ class Synthesizer(Protocol):
         """Give the memory back."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A recording of a voice to imitate. Neither sound nor text is shown when it is printed or logged.
+
+    Attributes:
+        pcm: mono, 1 to 30 s.
+        sample_rate: in Hz, 16 kHz or more.
+        text: what is said in it, word for word.
+    """
+
+    pcm: Pcm = field(repr=False)
+    sample_rate: int
+    text: str = field(repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.pcm) / self.sample_rate
+
+
+@runtime_checkable
+class Cloner(Protocol):
+    """A loaded TTS model that can speak with the voice of a recording. On a thread."""
+
+    def imitate(self, reference: Reference) -> Synthesizer:
+        """The same model with this voice; closing it gives back what the voice takes, and leaves the model.
+
+        Raises:
+            SynthesisFailed: the recording is of no use to the model.
+        """
+
+
 class SpeechShaper(Protocol):
     """One turn's way from a model's chunks to frames: loudness, 48 kHz, 20 ms. On a thread."""
 
@@ -254,6 +287,78 @@ Calibrate = Callable[[Synthesizer], Callable[[], SpeechShaper]]
 
 On a thread. Raises `SynthesisFailed`.
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryUse:
+    """In MB: the process's resident memory, and what it takes on a GPU."""
+
+    process_mb: float
+    device_mb: float = 0.0
+
+
+class MemoryMeter(Protocol):
+    """How much memory this process holds. On any thread."""
+
+    def used(self) -> MemoryUse:
+        """Now."""
+
+    def give_back(self) -> None:
+        """Return to the system what was freed and is kept for later; may take some tens of milliseconds."""
+
+
+# --- recordings of voices --------------------------------------------------------------------------------------------
+class ReferenceStore(Protocol):
+    """Where recordings are, for gateways and workers of all hosts. On the loop.
+
+    All of it raises `BusUnavailable` when the store cannot be reached.
+    """
+
+    async def put(self, reference: Reference, *, kept: bool = False) -> ReferenceId:
+        """Store it under a name that cannot be guessed; one that is not `kept` is gone after a day at the latest.
+
+        Raises:
+            Refused: `references-full`.
+        """
+
+    async def get(self, name: ReferenceId) -> Reference:
+        """The recording.
+
+        Raises:
+            Refused: `no-such-reference`.
+        """
+
+    async def claim(self, name: ReferenceId, session: SessionId) -> None:
+        """It belongs to this session from now on, and to no other; a kept one belongs to all.
+
+        Raises:
+            Refused: `no-such-reference`: there is none, or it is another session's.
+        """
+
+    async def delete(self, name: ReferenceId, *, if_unclaimed: bool = False) -> bool:
+        """Remove it, at once; False when it is not there, or claimed and that matters."""
+
+
+class ReferenceDesk(Protocol):
+    """The gateway, as those see it who bring recordings. On the loop."""
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether recordings may outlive their session."""
+
+    async def add(self, reference: Reference, *, keep: bool) -> ReferenceId:
+        """Take one in; it is removed when nobody names it for a while.
+
+        Raises:
+            Refused: `references-full`, or `not-ready` when it cannot be stored now.
+        """
+
+    async def remove(self, name: ReferenceId) -> bool:
+        """Remove one; False when it is not there.
+
+        Raises:
+            Refused: `not-ready`.
+        """
 
 
 # --- clients ---------------------------------------------------------------------------------------------------------
