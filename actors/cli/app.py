@@ -17,6 +17,7 @@ _COMMANDS: Final = (
     "talk",
     "say",
     "tap",
+    "route",
     "workers",
     "models",
     "voices",
