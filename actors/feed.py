@@ -7,8 +7,8 @@ import structlog
 
 from actors import metrics
 from actors.policies.kept_sound import KeptSound
-from protocol.audio import MIC_RATE, Frame
-from protocol.ids import Samples, SessionId
+from protocol.audio import Frame
+from protocol.ids import SessionId
 from protocol.ports import Bus
 from protocol.subjects import mic_frames
 
@@ -18,9 +18,6 @@ has waiting (`adapters/bus/sender.py`)."""
 _RETRY_S: Final = 0.02
 _SETTLE_S: Final = 0.3
 """After an outage of the bus its other users take up to a quarter of a second to subscribe anew."""
-_IN_THE_PIPES: Final = Samples(MIC_RATE)
-"""What was given to a bus shortly before its outage was noticed may be lost; a recognizer takes it twice, too."""
-
 log = structlog.get_logger()
 
 
@@ -91,12 +88,12 @@ class Feed:
             if outage and self._bus.is_connected:
                 outage = False
                 await asyncio.sleep(_SETTLE_S)
-                self._kept.rewind(_IN_THE_PIPES)
-            if self._send_some(PIECE):
-                await asyncio.sleep(0)
-            else:
+                self._kept.rewind()  # what was on its way when the bus went is lost, and nobody knows how much it was
+            if not self._send_some(PIECE):
                 outage = outage or not self._bus.is_connected
                 await asyncio.sleep(_RETRY_S)
+            elif self._kept.next is not None:
+                await asyncio.sleep(0)
         self._catching_up = None
 
     def _send_some(self, count: int) -> bool:

@@ -47,10 +47,7 @@ class KeptSound:
         """What `next` gave is on its way."""
         self._sent.append(self._unsent.popleft())
 
-    def rewind(self, span: Samples | None = None) -> None:
-        """Send again what is kept of the last `span` before the frame to be sent next; all of it if None."""
-        if not self._sent:
-            return
-        oldest = Samples(0) if span is None else Samples(self._sent[-1].end - span)
-        while self._sent and self._sent[-1].position >= oldest:
+    def rewind(self) -> None:
+        """Send all of it, from the oldest on."""
+        while self._sent:
             self._unsent.appendleft(self._sent.pop())

@@ -183,7 +183,7 @@ class Ears:
         self._seeker.seek()
 
     def _say_lost(self) -> None:
-        if not self._said_lost:
+        if not self._said_lost and self._current is not None:
             self._said_lost = True
             log.warning("recognizer lost", session=self._session, worker=self.worker)
             self._on_lost()

@@ -163,6 +163,43 @@ async def test_a_range_of_which_nothing_is_held_fails(office: Office) -> None:
     assert (found.type, found.code, found.request) == ("failed", "no-audio", 1)
 
 
+@pytest.mark.parametrize("final", [True, False])
+async def test_a_range_whose_beginning_is_not_held_is_no_transcript_of_the_rest(office: Office, final: bool) -> None:  # noqa: FBT001 - parametrized
+    await office.start(ANNE)
+    office.sound(ANNE, *[LOUD] * 20, at=20 * MIC_FRAME)
+    office.ask(ANNE, 1, 40 * MIC_FRAME, first=10 * MIC_FRAME, final=final)
+    found = await office.answer()
+    assert (found.type, found.code, found.request) == ("failed", "no-audio", 1)
+    assert str(20 * MIC_FRAME) in found.reason
+
+
+async def test_a_beginning_that_lacks_less_than_a_word_is_transcribed(office: Office) -> None:
+    await office.start(ANNE)
+    office.sound(ANNE, *[LOUD] * 20, at=20 * MIC_FRAME)
+    office.ask(ANNE, 1, 40 * MIC_FRAME, first=15 * MIC_FRAME)
+    found = await office.answer()
+    assert (found.type, found.first) == ("final", 20 * MIC_FRAME)
+
+
+async def test_silence_of_which_only_a_frame_a_second_came_lacks_nothing(office: Office) -> None:
+    await office.start(ANNE)
+    office.sound(ANNE, bytes(640), at=0)
+    office.sound(ANNE, bytes(640), at=50 * MIC_FRAME)
+    office.sound(ANNE, *[LOUD] * 10, at=90 * MIC_FRAME)
+    office.ask(ANNE, 1, 100 * MIC_FRAME, first=20 * MIC_FRAME)
+    found = await office.answer()
+    assert (found.type, found.first, found.text) == ("final", 20 * MIC_FRAME, "word word")
+
+
+async def test_half_a_minute_that_comes_at_once_is_held_whole(office: Office) -> None:
+    await office.start(ANNE)
+    office.sound(ANNE, *[LOUD] * 1_500)
+    office.ask(ANNE, 1, 1_500 * MIC_FRAME)
+    found = await office.answer()
+    assert (found.first, found.end) == (0, 1_500 * MIC_FRAME)
+    assert found.text == " ".join(["word"] * 300)
+
+
 async def test_a_lost_frame_is_silence_at_its_place(office: Office) -> None:
     await office.start(ANNE)
     office.sound(ANNE, *[LOUD] * 5, at=0)

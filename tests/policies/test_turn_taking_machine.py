@@ -237,6 +237,10 @@ class World(RuleBasedStateMachine):
     def worker_comes_or_goes(self, back: bool) -> None:  # noqa: FBT001 - Hypothesis
         self.on(e.VoiceReturned() if back else e.VoiceLost())
 
+    @rule(back=st.booleans())
+    def recognizer_comes_or_goes(self, back: bool) -> None:  # noqa: FBT001 - Hypothesis
+        self.on(e.RecognizerReturned() if back else e.RecognizerLost())
+
     @rule(completeness=st.floats(0, 1))
     def turn_detector_speaks(self, completeness: float) -> None:
         self.on(e.CompletenessJudged(completeness))
