@@ -1,88 +1,78 @@
-"""The models of a TTS worker: loaded when asked for, one actor each. Where residency belongs (see docs)."""
+"""The model manager of a TTS worker: carries out what the residency policy decides. On the loop.
+
+Loading, warm-up and unloading happen on the models' own threads.
+"""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol, assert_never
 
-import pykka
 import structlog
 
-from actors.mailbox import Mailbox
-from actors.tts import Key, LoadSynthesizer, TtsActor, TtsMessage
-from actors.tts_rendition import Made
-from protocol.errors import ModelUnavailable, Refused
-from protocol.ids import ModelId, SessionId
-from protocol.ports import Calibrate
-from protocol.workers import ModelState, ModelStatus
+from actors import tts_metrics
+from actors.load_faults import fault_of
+from actors.model_status import status_of
+from actors.policies.residency import Residency
+from actors.policies.resident import Evict, EvictReason, Limits, Load, Refuse
+from actors.tts import Warm
+from actors.voice_threads import VoiceThreads
+from actors.voices import Lease, LoadedVoice, Voice
+from protocol.errors import AntiphonError, Refused
+from protocol.ids import Millis, ModelId, SessionId
+from protocol.workers import ModelStatus
 
 log = structlog.get_logger()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
-    """A model that could be loaded."""
-
-    model: ModelId
-    languages: tuple[str, ...]
-    load: LoadSynthesizer
+CallLater = Callable[[float, Callable[[], None]], "Timer"]
 
 
-@dataclass(slots=True)
-class LoadedVoice:
-    """A model that is loaded, or being loaded."""
+class Timer(Protocol):
+    """What a loop's `call_later` returns."""
 
-    model: ModelId
-    ready: "asyncio.Future[int]"
-    actor: pykka.ActorRef[TtsActor] | None = None
-    users: set[SessionId] = field(default_factory=set)
-
-    @property
-    def sample_rate(self) -> int:
-        """In Hz; only once it is ready."""
-        return self.ready.result()
-
-    @property
-    def is_resident(self) -> bool:
-        """Whether it takes work."""
-        return self.ready.done() and not self.ready.cancelled() and self.ready.exception() is None
-
-    def tell(self, message: TtsMessage) -> None:
-        """Hand it on to the actor; lost when that has ended."""
-        if self.actor is not None:
-            try:
-                self.actor.tell(message)
-            except pykka.ActorDeadError:
-                log.warning("a message came too late for a voice", model=self.model)
+    def cancel(self) -> None:
+        """Don't."""
 
 
-class Models:
-    """What is loaded. On the loop; loading happens on the actors' threads.
+class ModelManager:
+    """Who asks for a model gets it when it is warm, and keeps it in memory by a lease.
 
-    `on_made(key, made, compute_s)` and `on_failed(key, reason)` hear of all turns; `on_died(model, reason)` of an
-    actor that ended by an error, with everything it was speaking.
+    `on_died(model, reason)` hears of an actor that ended by an error, with everything it was speaking; `on_changed()`
+    when another model is resident or known.
     """
 
     def __init__(
         self,
         voices: Sequence[Voice],
         *,
-        calibrate: Calibrate,
-        mailbox: Mailbox,
-        ahead_s: float,
-        on_made: Callable[[Key, Made, float], None],
-        on_failed: Callable[[Key, str], None],
+        limits: Limits,
+        threads: VoiceThreads,
+        clock: Callable[[], float],
+        call_later: CallLater,
         on_died: Callable[[ModelId, str], None],
+        on_changed: Callable[[], None] = lambda: None,
+        reread: Callable[[], Sequence[Voice]] | None = None,
+        check_every_ms: int = 30_000,
     ) -> None:
+        """The first of `voices` is the default one. `reread` is called on a thread."""
         self._voices = {voice.model: voice for voice in voices}
-        self._calibrate = calibrate
-        self._mailbox = mailbox
-        self._ahead_s = ahead_s
-        self.on_made = on_made
-        self.on_failed = on_failed
+        self._residency = Residency(_estimates(voices), limits=limits)
+        self._threads = threads
+        self._clock = clock
+        self._call_later = call_later
         self._on_died = on_died
-        self._loaded: dict[ModelId, LoadedVoice] = {}
+        self._on_changed = on_changed
+        self._reread = reread
+        self._check_every_ms = check_every_ms
+        self._numbers = count(1)
+        self._holders: dict[int, SessionId] = {}
+        self._current: dict[ModelId, LoadedVoice] = {}
+        self._leaving: dict[ModelId, LoadedVoice] = {}
+        self._overlapping: set[ModelId] = set()
+        self._timer: Timer | None = None
 
+    # --- what there is ----------------------------------------------------------------------------------------------
     @property
     def known(self) -> tuple[ModelId, ...]:
         """All that could be loaded, the default first."""
@@ -94,126 +84,243 @@ class Models:
         return tuple(dict.fromkeys(lang for voice in self._voices.values() for lang in voice.languages))
 
     @property
+    def model_languages(self) -> dict[ModelId, tuple[str, ...]]:
+        """What each model speaks."""
+        return {model: voice.languages for model, voice in self._voices.items()}
+
+    @property
     def resident(self) -> tuple[ModelId, ...]:
         """All that take work now."""
-        return tuple(model for model, voice in self._loaded.items() if voice.is_resident)
+        return tuple(self._residency.at("resident"))
 
     def statuses(self) -> tuple[ModelStatus, ...]:
         """All that could be loaded, the default first."""
-        return tuple(self._status(model) for model in self._voices)
-
-    def _status(self, model: ModelId) -> ModelStatus:
-        loaded = self._loaded.get(model)
-        state: ModelState = "known" if loaded is None else "resident" if loaded.is_resident else "loading"
-        return ModelStatus(
-            model=model,
-            state=state,
-            languages=self._voices[model].languages,
-            users=0 if loaded is None else len(loaded.users),
-            is_default=model == next(iter(self._voices)),
+        now = self._now()
+        return tuple(
+            status_of(voice, self._residency, now, users=len(self._users(voice.model)))
+            for voice in self._voices.values()
         )
 
     def speaks(self, model: ModelId, language: str) -> bool:
-        """Whether a model speaks a language, of whatever region; an unknown model is `ensure`'s to refuse."""
+        """Whether a model speaks a language, of whatever region; an unknown model is `acquire`'s to refuse."""
         voice = self._voices.get(model)
         wanted = language.partition("-")[0]
         return voice is None or any(spoken.partition("-")[0] == wanted for spoken in voice.languages)
 
-    async def ensure(self, model: ModelId) -> LoadedVoice:
-        """The model, loaded now if it was not; two who ask at the same time wait for the same loading.
+    # --- wishes -----------------------------------------------------------------------------------------------------
+    async def acquire(self, model: ModelId, session: SessionId) -> Lease:
+        """The model, loaded now if it was not, and kept in memory until the lease is released.
 
         Raises:
-            Refused: `no-such-model`, or `model-unavailable` with the reason.
+            Refused: `no-such-model`, `model-unavailable` with the reason, or `no-room`.
         """
-        voice = self._voices.get(model)
-        if voice is None:
-            raise Refused("no-such-model", f"there is no voice {model!r} here; there are: {', '.join(self._voices)}")
-        loaded = self._loaded.get(model)
-        if loaded is None:
-            loaded = self._loaded[model] = self._load(voice)
+        self._voice(model)
+        number = next(self._numbers)
+        self._admit(model, self._residency.hold(model, number, self._now()))
+        self._holders[number] = session
+        voice = self._instance(model)
+        lease = Lease(voice, lambda: self._release(model, number))
+        self.evict_idle()
         try:
-            await asyncio.shield(loaded.ready)
-        except ModelUnavailable as error:
-            raise Refused("model-unavailable", str(error)[:1000]) from error
-        return loaded
+            await asyncio.shield(voice.ready)
+        except BaseException:
+            lease.release()
+            raise
+        return lease
 
-    def unload(self, model: ModelId) -> None:
-        """Give its memory back; harmless when it is not loaded.
+    async def load(self, model: ModelId) -> None:
+        """Make it resident, without using it.
+
+        Raises:
+            Refused: as `acquire`.
+        """
+        self._voice(model)
+        self._admit(model, self._residency.load(model, self._now()))
+        if model in self._residency.at("resident"):
+            return
+        voice = self._instance(model)
+        self.evict_idle()
+        await asyncio.shield(voice.ready)
+
+    async def unload(self, model: ModelId) -> None:
+        """Give its memory back, and return when that is done; harmless when it is not loaded.
 
         Raises:
             Refused: `no-such-model`, or `model-in-use`.
         """
-        if model not in self._voices:
-            raise Refused("no-such-model", f"there is no voice {model!r} here")
-        loaded = self._loaded.get(model)
-        if loaded is None:
-            return
-        if loaded.users or not loaded.ready.done():
-            raise Refused("model-in-use", f"{len(loaded.users)} sessions speak with {model}")
-        self._end(model)
+        self._voice(model)
+        if not self._residency.unload(model):
+            users = len(self._users(model))
+            raise Refused("model-in-use", f"{users} sessions speak with {model}" if users else f"{model} is loading")
+        self.evict_idle()
+        if leaving := self._leaving.get(model):
+            await asyncio.shield(leaving.ended)
+
+    async def reload(self, model: ModelId | None = None) -> None:
+        """Read the voice packs anew. A model that is named is loaded anew, once nobody uses it.
+
+        Returns when that is done, or at once if the model is in use.
+
+        Raises:
+            Refused: `packs-invalid` (then nothing has changed), and as `load`.
+        """
+        if self._reread is not None:
+            try:
+                voices = await asyncio.to_thread(self._reread)
+            except AntiphonError as error:
+                raise Refused("packs-invalid", str(error)) from error
+            self._voices = {voice.model: voice for voice in voices}
+            self._residency.know(_estimates(voices))
+        if model is not None:
+            self._voice(model)
+            self._threads.forget(model)
+            self._residency.renew(model)
+        self.evict_idle()
+        self._on_changed()
+        if model is not None and not self._users(model):
+            await self.load(model)
+
+    def evict_idle(self) -> None:
+        """Carry out what is due. Called after each change, at deadlines, and every `check_every_ms`."""
+        for command in self._residency.due(self._now()):
+            match command:
+                case Load(model):
+                    self._start(model)
+                case Evict(model, reason):
+                    self._end(model, reason)
+                case Refuse(model, reason):
+                    self._refuse(model, reason)
+                case _:
+                    assert_never(command)
+        self._arm()
+        tts_metrics.RESIDENT.set(len(self.resident))
+        tts_metrics.LOADS_WAITING.set(len(self._residency.waiting))
+        held = self._residency.at("loading", "resident", "leaving")
+        tts_metrics.MEMORY.set(sum(self._residency[model].memory_mb for model in held) * 2**20)
 
     async def stop(self, *, within_s: float = 2.0) -> None:
         """End all actors, each after the chunk that it is making.
 
         They are waited for: a process that ends while a thread computes is aborted by the model's library.
         """
-        actors = [voice.actor for voice in self._loaded.values() if voice.actor is not None]
-        for model in tuple(self._loaded):
-            self._end(model)
+        if self._timer is not None:
+            self._timer.cancel()
+        voices = (*self._current.values(), *self._leaving.values())
+        self._current.clear()
+        for voice in voices:
+            voice.end()
         deadline = time.monotonic() + within_s
-        for actor in actors:
-            await asyncio.to_thread(actor.actor_stopped.wait, max(0.0, deadline - time.monotonic()))
+        for voice in voices:
+            if voice.actor is not None:
+                await asyncio.to_thread(voice.actor.actor_stopped.wait, max(0.0, deadline - time.monotonic()))
 
-    def _load(self, voice: Voice) -> LoadedVoice:
-        loaded = LoadedVoice(voice.model, asyncio.get_running_loop().create_future())
-        loaded.actor = TtsActor.start(
-            load=voice.load,
-            calibrate=self._calibrate,
-            mailbox=self._mailbox,
-            listener=_Listener(self, loaded),
-            ahead_s=self._ahead_s,
-        )
-        return loaded
+    # --- from the actors --------------------------------------------------------------------------------------------
+    def on_loaded(self, voice: LoadedVoice, warm: Warm) -> None:
+        """It takes work."""
+        if self._current.get(voice.model) is not voice:
+            return
+        measured = 0 if voice.model in self._overlapping else round(warm.memory_mb)
+        self._overlapping.discard(voice.model)
+        self._residency.loaded(voice.model, self._now(), measured)
+        tts_metrics.LOADS.labels(voice.model).inc()
+        tts_metrics.LOAD_SECONDS.observe(warm.seconds)
+        log.info("a voice is loaded", model=voice.model, seconds=round(warm.seconds, 2), memory_mb=measured)
+        if not voice.ready.done():
+            voice.ready.set_result(warm.sample_rate)
+        self.evict_idle()
+        self._on_changed()
 
-    def _end(self, model: ModelId) -> None:
-        loaded = self._loaded.pop(model)
-        if loaded.actor is not None:
-            loaded.actor.stop(block=False)
+    def on_load_failed(self, voice: LoadedVoice, error: Exception) -> None:
+        """Everybody who waited is told why; the next one who asks too soon, too."""
+        if self._current.pop(voice.model, None) is not voice:
+            return
+        reason = str(error) or type(error).__name__
+        fault = fault_of(error)
+        self._residency.failed(voice.model, self._now(), reason)
+        tts_metrics.LOAD_FAILURES.labels(fault).inc()
+        log.error("a voice cannot be loaded", model=voice.model, reason=reason, fault=fault)
+        voice.fail(Refused("model-unavailable", reason[:1000]))
+        self.evict_idle()
 
-    def load_failed(self, loaded: LoadedVoice, error: Exception) -> None:
-        """Its actor says so; the next request tries again."""
-        self._loaded.pop(loaded.model, None)
-        log.error("a voice cannot be loaded", model=loaded.model, reason=str(error))
-        if not loaded.ready.done():
-            loaded.ready.set_exception(ModelUnavailable(str(error) or type(error).__name__))
-            loaded.ready.exception()  # retrieved: a preload that nobody waits for is not warned about
+    def on_ended(self, voice: LoadedVoice) -> None:
+        """An evicted one has given its memory back."""
+        if not voice.ended.done():
+            voice.ended.set_result(None)
+        if self._leaving.get(voice.model) is voice:
+            del self._leaving[voice.model]
+            self._residency.gone(voice.model)
+            self.evict_idle()
+            self._on_changed()
 
-    def died(self, loaded: LoadedVoice, reason: str) -> None:
+    def on_died(self, voice: LoadedVoice, reason: str) -> None:
         """Its actor ended by an error; the next request loads it again."""
-        self._loaded.pop(loaded.model, None)
-        log.error("a voice has died", model=loaded.model, reason=reason)
-        self._on_died(loaded.model, reason)
+        if self._current.get(voice.model) is not voice:
+            return
+        del self._current[voice.model]
+        tts_metrics.DEATHS.inc()
+        log.error("a voice has died", model=voice.model, reason=reason)
+        self._residency.gone(voice.model)
+        self._on_died(voice.model, reason)
+        self.evict_idle()
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+    def _now(self) -> Millis:
+        return Millis(round(self._clock() * 1000))
+
+    def _voice(self, model: ModelId) -> Voice:
+        voice = self._voices.get(model)
+        if voice is None:
+            raise Refused("no-such-model", f"there is no voice {model!r} here; there are: {', '.join(self._voices)}")
+        return voice
+
+    def _admit(self, model: ModelId, pause_ms: Millis) -> None:
+        if pause_ms:
+            fault = self._residency[model].fault
+            raise Refused(
+                "model-unavailable", f"{fault[:900]} (tried again in {pause_ms / 1000:.0f} s at the earliest)"
+            )
+
+    def _users(self, model: ModelId) -> set[SessionId]:
+        return {self._holders[hold] for hold in self._residency[model].holds}
+
+    def _release(self, model: ModelId, number: int) -> None:
+        self._residency.release(model, number, self._now())
+        self._holders.pop(number, None)
+        self.evict_idle()
+
+    def _instance(self, model: ModelId) -> LoadedVoice:
+        """The one that takes work, or will."""
+        if model not in self._current:
+            loop = asyncio.get_running_loop()
+            self._current[model] = LoadedVoice(model, loop.create_future(), loop.create_future())
+        return self._current[model]
+
+    def _start(self, model: ModelId) -> None:
+        others = self._residency.at("loading")
+        self._overlapping.update(others if len(others) > 1 else ())
+        self._threads.start(self._voices[model], self._instance(model), self)
+
+    def _end(self, model: ModelId, reason: EvictReason) -> None:
+        log.info("a voice is unloaded", model=model, why=reason)
+        tts_metrics.EVICTIONS.labels(reason).inc()
+        voice = self._leaving[model] = self._current.pop(model)
+        voice.end()
+        self._on_changed()
+
+    def _refuse(self, model: ModelId, reason: str) -> None:
+        log.warning("no room for a voice", model=model, reason=reason)
+        tts_metrics.LOADS_REFUSED.inc()
+        if voice := self._current.pop(model, None):
+            voice.fail(Refused("no-room", reason))
+
+    def _arm(self) -> None:
+        """Look again at the deadline, and now and then."""
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._residency.deadline()
+        wait_ms = self._check_every_ms if deadline is None else min(self._check_every_ms, deadline - self._now())
+        self._timer = self._call_later(max(0, wait_ms) / 1000, self.evict_idle)
 
 
-class _Listener:
-    """What one actor's answers are about."""
-
-    def __init__(self, models: Models, loaded: LoadedVoice) -> None:
-        self._models = models
-        self._loaded = loaded
-
-    def on_loaded(self, sample_rate: int) -> None:
-        if not self._loaded.ready.done():
-            self._loaded.ready.set_result(sample_rate)
-
-    def on_load_failed(self, error: Exception) -> None:
-        self._models.load_failed(self._loaded, error)
-
-    def on_made(self, key: Key, made: Made, compute_s: float) -> None:
-        self._models.on_made(key, made, compute_s)
-
-    def on_failed(self, key: Key, reason: str) -> None:
-        self._models.on_failed(key, reason)
-
-    def on_died(self, reason: str) -> None:
-        self._models.died(self._loaded, reason)
+def _estimates(voices: Sequence[Voice]) -> dict[ModelId, int]:
+    return {voice.model: voice.memory_mb for voice in voices}

@@ -156,8 +156,10 @@ class ModelManagerSettings(_Settings):
     min_residency_ms: _Milliseconds = 120_000
     evict_check_interval_ms: Annotated[int, Field(ge=100, le=86_400_000)] = 30_000
     resident_cap: _Count = 3
+    """Kept in memory; more only while all of them are in use."""
     max_parallel_loads: _Count = 1
     memory_cap_mb: Annotated[int, Field(ge=1)] | None = None
+    """Of all models together, as measured at loading; on a GPU its memory."""
 
 
 class TtsWorkerSettings(_Settings):
@@ -170,6 +172,9 @@ class TtsWorkerSettings(_Settings):
     max_sessions: _Count = 32
     lead_ms: Annotated[int, Field(ge=20, le=5_000)] = 200
     """How far a worker's frames may run ahead of what the client has played."""
+    metrics_port: _Port | None = None
+    """Of Prometheus metrics; 0: any free one, which the log names; none: no metrics."""
+    metrics_host: str = "127.0.0.1"
     model_manager: ModelManagerSettings = ModelManagerSettings()
 
     @property
@@ -197,6 +202,9 @@ class AsrWorkerSettings(_Settings):
     """Warmed up with; a model that knows several serves all of them."""
     beam_size: Annotated[int, Field(ge=1, le=10)] = 1
     max_sessions: _Count = 32
+    metrics_port: _Port | None = None
+    """As `tts.metrics_port`."""
+    metrics_host: str = "127.0.0.1"
 
     @property
     def worker_name(self) -> WorkerName:

@@ -14,7 +14,7 @@ from actors.tts_rendition import Made, Rendition
 from protocol.audio import SPEECH_RATE
 from protocol.errors import AntiphonError
 from protocol.ids import Samples, SessionId, TurnId
-from protocol.ports import Calibrate, SpeechShaper, Synthesizer
+from protocol.ports import Calibrate, MemoryMeter, MemoryUse, SpeechShaper, Synthesizer
 
 log = structlog.get_logger()
 
@@ -22,20 +22,43 @@ Key = tuple[SessionId, TurnId]
 LoadSynthesizer = Callable[[], Synthesizer]
 
 
+OpenShaper = Callable[[], SpeechShaper]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """A model that takes work.
+
+    Attributes:
+        sample_rate: in Hz.
+        seconds: that loading and warming up took.
+        memory_mb: by which the process has grown, on the GPU if it grew there; 0 if nobody measured.
+        open_shaper: for each of its turns.
+    """
+
+    sample_rate: int
+    seconds: float
+    memory_mb: float
+    open_shaper: OpenShaper
+
+
 class Listener(Protocol):
     """Whom a TtsActor tells. Called on the loop, in order."""
 
-    def on_loaded(self, sample_rate: int) -> None:
+    def on_loaded(self, warm: Warm) -> None:
         """The model is warm and takes work."""
 
     def on_load_failed(self, error: Exception) -> None:
-        """The actor is gone; `error` says why."""
+        """There is no model; `error` says why."""
 
     def on_made(self, key: Key, made: Made, compute_s: float) -> None:
         """The next piece of a turn."""
 
     def on_failed(self, key: Key, reason: str) -> None:
         """The turn cannot be spoken on; the actor has forgotten it."""
+
+    def on_ended(self) -> None:
+        """The actor has ended, however it did, and has given the memory back."""
 
     def on_died(self, reason: str) -> None:
         """The actor has ended by an error, with all of its turns."""
@@ -114,9 +137,17 @@ class TtsActor(pykka.ThreadingActor):
     use_daemon_thread = True
 
     def __init__(
-        self, *, load: LoadSynthesizer, calibrate: Calibrate, mailbox: Mailbox, listener: Listener, ahead_s: float = 6.0
+        self,
+        *,
+        load: LoadSynthesizer,
+        calibrate: Calibrate,
+        mailbox: Mailbox,
+        listener: Listener,
+        ahead_s: float = 6.0,
+        meter: MemoryMeter | None = None,
     ) -> None:
         super().__init__()
+        self._meter = meter
         self._load = load
         self._calibrate = calibrate
         self._mailbox = mailbox
@@ -126,10 +157,12 @@ class TtsActor(pykka.ThreadingActor):
         self._working = False
         self._steps = 0
         self._synthesizer: Synthesizer | None = None
-        self._open_shaper: Callable[[], SpeechShaper] | None = None
+        self._open_shaper: OpenShaper | None = None
 
     def on_start(self) -> None:
         """On the actor's thread: load the model, let it speak a little, and say how that went."""
+        began = time.perf_counter()
+        before = self._meter.used() if self._meter is not None else None
         try:
             self._synthesizer = self._load()
             self._open_shaper = self._calibrate(self._synthesizer)
@@ -137,7 +170,22 @@ class TtsActor(pykka.ThreadingActor):
             self._mailbox.post(self._listener.on_load_failed, error)
             self.stop()
             return
-        self._mailbox.post(self._listener.on_loaded, self._synthesizer.sample_rate)
+        warm = Warm(
+            sample_rate=self._synthesizer.sample_rate,
+            seconds=time.perf_counter() - began,
+            memory_mb=self._grown_since(before),
+            open_shaper=self._open_shaper,
+        )
+        self._mailbox.post(self._listener.on_loaded, warm)
+
+    def _grown_since(self, before: MemoryUse | None) -> float:
+        """What loading has used and thrown away is given back first: it is not the model's."""
+        if self._meter is None or before is None:
+            return 0.0
+        self._meter.give_back()
+        now = self._meter.used()
+        on_device = now.device_mb - before.device_mb
+        return max(0.0, on_device if on_device > 0.0 else now.process_mb - before.process_mb)
 
     def on_stop(self) -> None:
         """On the actor's thread: give the memory back."""
@@ -146,6 +194,10 @@ class TtsActor(pykka.ThreadingActor):
         self._turns.clear()
         if self._synthesizer is not None:
             self._synthesizer.close()
+        self._synthesizer = self._open_shaper = None  # what the adapter's `close` has left, too
+        if self._meter is not None:
+            self._meter.give_back()
+        self._mailbox.post(self._listener.on_ended)
 
     def on_failure(
         self,

@@ -1,12 +1,11 @@
 """What a TTS worker can be asked about itself, on `control.worker.<worker>.*`. On the loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from actors.models import Models
+from actors.models import ModelManager
 from protocol.errors import Refused
-from protocol.ids import ModelId
 from protocol.ports import Respond
 from protocol.subjects import Subject
 from protocol.workers import (
@@ -28,7 +27,7 @@ class Administration:
 
     def __init__(
         self,
-        models: Models,
+        models: ModelManager,
         *,
         describe: Callable[[], Announcement],
         drain: Callable[[], None],
@@ -38,17 +37,17 @@ class Administration:
         self._describe = describe
         self._drain = drain
         self._changed = changed
-        self._loading: set[asyncio.Task[None]] = set()
+        self._doing: set[asyncio.Task[None]] = set()
 
     def on_command(self, _subject: Subject, message: Any, respond: Respond | None) -> None:
         """Called by the bus."""
         match message:
             case LoadModel(model=model):
-                task = asyncio.get_running_loop().create_task(self._load(model, respond))
-                self._loading.add(task)
-                task.add_done_callback(self._loading.discard)
+                self._do(self._models.load(model), respond)
             case UnloadModel(model=model):
-                self._unload(model, respond)
+                self._do(self._models.unload(model), respond)
+            case ReloadModel(model=model):
+                self._do(self._models.reload(model), respond)
             case Drain():
                 self._drain()
                 self._answer(respond)
@@ -57,25 +56,20 @@ class Administration:
             case ListModels():
                 if respond is not None:
                     respond(ModelsListed(worker=self._describe().name, models=self._models.statuses()))
-            case ReloadModel():
-                self._refuse(respond, Refused("not-supported", "this worker does not reload models"))
 
     def stop(self) -> None:
         """Wait for no model any more."""
-        for task in tuple(self._loading):
+        for task in tuple(self._doing):
             task.cancel()
 
-    async def _load(self, model: ModelId, respond: Respond | None) -> None:
-        try:
-            await self._models.ensure(model)
-        except Refused as error:
-            self._refuse(respond, error)
-        else:
-            self._answer(respond)
+    def _do(self, request: Coroutine[Any, Any, None], respond: Respond | None) -> None:
+        task = asyncio.get_running_loop().create_task(self._done(request, respond))
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
 
-    def _unload(self, model: ModelId, respond: Respond | None) -> None:
+    async def _done(self, request: Coroutine[Any, Any, None], respond: Respond | None) -> None:
         try:
-            self._models.unload(model)
+            await request
         except Refused as error:
             self._refuse(respond, error)
         else:

@@ -4,9 +4,9 @@ from typing import Final, assert_never
 
 import structlog
 
-from actors.models import LoadedVoice
 from actors.tts_rendition import Made
 from actors.tts_turn import SpokenTurn, Surroundings
+from actors.voices import Lease
 from protocol.conversation import Playout
 from protocol.ids import ModelId, SessionId, TurnId
 from protocol.speaking import Pause, Resume, SpeakingFailed, Stop, TextChunk
@@ -19,13 +19,17 @@ MAX_UNSPOKEN: Final = 16_000
 
 
 class SpeakingSession:
-    """At most one turn at a time; a finished one is kept until the next begins, for what was lost of it."""
+    """At most one turn at a time; a finished one is kept until the next begins, for what was lost of it.
+
+    It keeps the model of its voice in memory, and the one of an unfinished turn in another voice.
+    """
 
     def __init__(self, session: SessionId, around: Surroundings) -> None:
         self._session = session
         self._around = around
         self._events_to = tts_event(session, around.worker)
-        self._voice: LoadedVoice | None = None
+        self._lease: Lease | None = None
+        self._lease_of_turn: Lease | None = None
         self._language = "en"
         self._speed = 1.0
         self._turn: SpokenTurn | None = None
@@ -43,13 +47,14 @@ class SpeakingSession:
         """Pieces of text that are not synthesised yet."""
         return self._turn.unspoken_pieces if self._turn is not None else 0
 
-    def use(self, voice: LoadedVoice, *, language: str, speed: float) -> None:
+    def use(self, lease: Lease, *, language: str, speed: float) -> None:
         """From the next turn on."""
         self.seen_at = self._around.clock()
-        if self._voice is not None:
-            self._voice.users.discard(self._session)
-        voice.users.add(self._session)
-        self._voice, self._language, self._speed = voice, language, speed
+        former, self._lease = self._lease, lease
+        if former is not None and former is not self._lease_of_turn:
+            former.release()
+        self._language, self._speed = language, speed
+        self._let_go()
 
     # --- commands ---------------------------------------------------------------------------------------------------
     def on_command(self, command: TextChunk | Pause | Resume | Stop) -> None:
@@ -101,13 +106,14 @@ class SpeakingSession:
         """How far the gateway is."""
         if turn := self._current(playout.turn):
             turn.on_playout(playout)
+            self._let_go()
 
     def end(self) -> None:
         """Forget everything."""
         self._drop()
-        if self._voice is not None:
-            self._voice.users.discard(self._session)
-            self._voice = None
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
 
     # --- from the model ---------------------------------------------------------------------------------------------
     def on_made(self, turn_id: TurnId, made: Made) -> None:
@@ -122,9 +128,10 @@ class SpeakingSession:
 
     def on_voice_died(self, model: ModelId, reason: str) -> None:
         """A model is gone, and with it an unfinished turn in its voice."""
-        held = self._voice is not None and self._voice.model == model
-        if held:
-            self._voice = None
+        held = self._lease is not None and self._lease.voice.model == model
+        if held and self._lease is not None:
+            self._lease.release()
+            self._lease = None
         turn = self._turn
         if turn is not None and not turn.finished and turn.model == model:
             self._fail(turn.id, "voice-died", reason)
@@ -133,6 +140,7 @@ class SpeakingSession:
 
     def expire(self, now: float, *, paused_s: float) -> None:
         """Drop a turn that was paused so long that nobody waits for the rest."""
+        self._let_go()
         turn = self._turn
         if turn is not None and turn.paused_at is not None and now - turn.paused_at > paused_s:
             self._fail(turn.id, "paused-too-long", f"paused for more than {paused_s:.0f} s")
@@ -148,11 +156,12 @@ class SpeakingSession:
         if turn is not None and not turn.finished:
             self._refuse(turn_id, "turn-busy", f"turn {turn.id} is neither finished nor stopped")
             return None
-        if self._voice is None:
+        if self._lease is None:
             self._refuse(turn_id, "no-voice", "the session holds no voice here: start it first")
             return None
         self._drop()
-        self._turn = SpokenTurn(self._session, turn_id, self._voice, self._around)
+        self._lease_of_turn = self._lease
+        self._turn = SpokenTurn(self._session, turn_id, self._lease.voice, self._around)
         return self._turn
 
     def _current(self, turn_id: TurnId) -> SpokenTurn | None:
@@ -163,6 +172,14 @@ class SpeakingSession:
         if self._turn is not None:
             self._turn.drop()
             self._turn = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of a former voice, once its last turn is over."""
+        lease = self._lease_of_turn
+        if lease is not None and lease is not self._lease and not self.is_speaking:
+            lease.release()
+            self._lease_of_turn = None
 
     def _fail(self, turn_id: TurnId, code: str, reason: str) -> None:
         """The current turn is over, and the session hears why."""

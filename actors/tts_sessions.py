@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from actors.models import Models
+from actors.models import ModelManager
 from actors.tts_session import SpeakingSession
 from actors.tts_turn import Surroundings
 from protocol.conversation import Playout
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 class SpeakingSessions:
     """Up to a capacity; each has its own subscription to the gateway's reports of playout."""
 
-    def __init__(self, models: Models, around: Surroundings, *, capacity: int) -> None:
+    def __init__(self, models: ModelManager, around: Surroundings, *, capacity: int) -> None:
         self._models = models
         self._around = around
         self._capacity = capacity
@@ -112,15 +112,20 @@ class SpeakingSessions:
         if not self._models.speaks(model, start.language):
             raise Refused("no-such-language", f"{model} does not speak {start.language!r}")
         resident = model in self._models.resident
-        voice = await self._models.ensure(model)
-        if start.session not in self._reports:
-            subject = session_playout(start.session)
-            self._reports[start.session] = await self._around.bus.subscribe(subject, self._on_playout)
+        lease = await self._models.acquire(model, start.session)
+        try:
+            if start.session not in self._reports:
+                subject = session_playout(start.session)
+                self._reports[start.session] = await self._around.bus.subscribe(subject, self._on_playout)
+        except BaseException:
+            lease.release()
+            raise
         session = self._sessions.get(start.session)
         if session is None:
             session = self._sessions[start.session] = SpeakingSession(start.session, self._around)
-        session.use(voice, language=start.language, speed=start.speed)
-        return SpeakingReady(session=start.session, model=model, sample_rate=voice.sample_rate, resident=resident)
+        session.use(lease, language=start.language, speed=start.speed)
+        rate = lease.voice.sample_rate
+        return SpeakingReady(session=start.session, model=model, sample_rate=rate, resident=resident)
 
     def _default(self) -> ModelId:
         if not self._models.known:

@@ -6,12 +6,12 @@ from typing import assert_never
 
 import structlog
 
-from actors.models import LoadedVoice
 from actors.policies.pacing import Pacing
 from actors.tts import Allow, Drop, Hold, Key, Release, Say
 from actors.tts_frames import TurnFrames
 from actors.tts_pacer import Pacer
 from actors.tts_rendition import Made, PhraseBegun, PhraseDone
+from actors.voices import LoadedVoice
 from protocol.audio import SPEECH_RATE, Frame
 from protocol.conversation import Playout
 from protocol.ids import Millis, ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName

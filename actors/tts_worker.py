@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import structlog
 
+from actors import tts_metrics
 from actors.mailbox import Mailbox
-from actors.models import Models, Voice
+from actors.models import CallLater, ModelManager
+from actors.policies.resident import Limits
 from actors.pulse import PULSE_MS, Pulsing
 from actors.tts import Key
 from actors.tts_admin import Administration
@@ -20,10 +22,12 @@ from actors.tts_pacer import CallAt, Pacer
 from actors.tts_rendition import Made
 from actors.tts_sessions import SpeakingSessions
 from actors.tts_turn import Surroundings
+from actors.voice_threads import VoiceThreads
+from actors.voices import Voice
 from protocol.audio import SPEECH_FRAME, SPEECH_RATE
 from protocol.errors import ModelUnavailable, Refused
 from protocol.ids import Millis, ModelId, UnixMicros, WorkerName
-from protocol.ports import Bus, Calibrate, Respond, Subscription, WorkerRegistry
+from protocol.ports import Bus, Calibrate, MemoryMeter, Respond, Subscription, WorkerRegistry
 from protocol.speaking import EndSpeaking, StartSpeaking
 from protocol.subjects import ANY_SESSION, Subject, tts_command, worker
 from protocol.workers import Announcement, Capabilities, WorkerState
@@ -52,6 +56,11 @@ class TtsWorker:
         preload: Sequence[ModelId] = (),
         clock: Callable[[], float] = time.monotonic,
         call_at: CallAt | None = None,
+        call_later: CallLater | None = None,
+        limits: Limits | None = None,
+        check_every_ms: int = 30_000,
+        meter: MemoryMeter | None = None,
+        reread: Callable[[], Sequence[Voice]] | None = None,
         addr: str = "",
         capacity: int = 32,
         lead_ms: Millis = Millis(200),
@@ -61,7 +70,8 @@ class TtsWorker:
     ) -> None:
         """The first of `voices` is the default one; `preload` (or else the default) is warm before it is announced.
 
-        `call_at` (default: the loop's) sets the pacer's timer, in the time of `clock`.
+        `call_at` (default: the loop's) sets the pacer's timer, in the time of `clock`; `call_later` the model
+        manager's, see there for `limits`, `check_every_ms`, `meter` and `reread`.
         """
         self._name = name
         self._bus = bus
@@ -71,6 +81,11 @@ class TtsWorker:
         self._preload = tuple(preload) or tuple(voice.model for voice in voices[:1])
         self._clock = clock
         self._call_at = call_at
+        self._call_later = call_later
+        self._limits = limits or Limits()
+        self._check_every_ms = check_every_ms
+        self._meter = meter
+        self._reread = reread
         self._lead_ms = lead_ms
         self._ahead_s = ahead_s
         self._forget_after_s = forget_after_s
@@ -103,11 +118,7 @@ class TtsWorker:
     async def open(self) -> None:
         """Be warm, and listen for commands. See `run`."""
         self._assemble()
-        for model in self._preload:
-            try:
-                await self._models.ensure(model)
-            except Refused as error:
-                raise ModelUnavailable(error.reason) from error
+        await self._warm_up()
         self._state = "ready"
         self._subscriptions = [
             await self._bus.subscribe(tts_command(ANY_SESSION, self._name), self._on_command),
@@ -126,14 +137,24 @@ class TtsWorker:
 
     def _assemble(self) -> None:
         loop = asyncio.get_running_loop()
-        self._models = Models(
-            self._voices,
+        threads = VoiceThreads(
             calibrate=self._calibrate,
             mailbox=Mailbox(loop),
-            ahead_s=self._ahead_s,
             on_made=self._on_made,
             on_failed=self._on_failed,
+            meter=self._meter,
+            ahead_s=self._ahead_s,
+        )
+        self._models = ModelManager(
+            self._voices,
+            limits=self._limits,
+            threads=threads,
+            clock=self._clock,
+            call_later=self._call_later or loop.call_later,
             on_died=self._on_died,
+            on_changed=self._wake.set,
+            reread=self._reread,
+            check_every_ms=self._check_every_ms,
         )
         self._pacer = Pacer(clock=self._clock, call_at=self._call_at or loop.call_at)
         around = Surroundings(
@@ -150,6 +171,18 @@ class TtsWorker:
         self._admin = Administration(
             self._models, describe=self.describe, drain=self._sessions.drain, changed=self._wake.set
         )
+
+    async def _warm_up(self) -> None:
+        """The default voice must be there; another one that cannot be loaded is reported, and the worker serves."""
+        loads = [self._models.load(model) for model in self._preload]
+        outcomes = await asyncio.gather(*loads, return_exceptions=True)
+        for model, outcome in zip(self._preload, outcomes, strict=True):
+            if isinstance(outcome, Refused) and model != self._models.known[0]:
+                log.error("a voice is not preloaded", model=model, reason=outcome.reason)
+            elif isinstance(outcome, Refused):
+                raise ModelUnavailable(outcome.reason) from outcome
+            elif outcome is not None:
+                raise outcome
 
     async def _serve(self, stop: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())
@@ -172,13 +205,17 @@ class TtsWorker:
 
     def describe(self) -> Announcement:
         """The worker as it is now."""
+        load = self._measures.load(queue_depth=self._sessions.unspoken_pieces)
+        tts_metrics.QUEUE_DEPTH.set(load.queue_depth)
+        tts_metrics.SESSIONS.set(len(self._sessions))
         return Announcement(
             name=self._name,
             addr=self._addr,
             capabilities=Capabilities(languages=self._models.languages, sample_rates=(SPEECH_RATE,)),
             models=self._models.known,
             resident_models=self._models.resident,
-            metrics=self._measures.load(queue_depth=self._sessions.unspoken_pieces),
+            model_languages=self._models.model_languages,
+            metrics=load,
             state="draining" if self._sessions.draining else self._state,
             sessions=len(self._sessions),
             capacity=self._capacity,

@@ -6,6 +6,7 @@ from functools import partial
 
 from actors.asr_worker import AsrWorker
 from actors.bootstrap import worker
+from actors.bootstrap.metrics_server import serve_metrics
 from actors.bootstrap.process import run_part
 from actors.settings import WorkerSettings
 from adapters.asr import models
@@ -24,6 +25,7 @@ def run(settings: WorkerSettings) -> None:
 
 
 async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
+    serve_metrics("asr", settings.asr.metrics_host, settings.asr.metrics_port)
     await worker.serve("asr", "whisper", settings, partial(_make, settings), stop)
 
 

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from actors.bootstrap import worker
+from actors.bootstrap.metrics_server import serve_metrics
 from actors.bootstrap.packs import packs_to_speak_with
 from actors.bootstrap.process import run_part
-from actors.models import Voice
-from actors.settings import TtsWorkerSettings, WorkerSettings
+from actors.policies.resident import Limits
+from actors.settings import ModelManagerSettings, TtsWorkerSettings, WorkerSettings
 from actors.tts_worker import TtsWorker
+from actors.voices import Voice
 from adapters.audio.mastering import calibrate
+from adapters.process_memory import ProcessMemory, keep_one_heap
 from adapters.tts.loading import load_synthesizer
 from adapters.voicepacks import VoicePack
 from protocol.ids import Millis, ModelId
@@ -27,28 +30,52 @@ def run(settings: WorkerSettings) -> None:
 
 
 async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
+    keep_one_heap()
     packs = packs_to_speak_with(settings)
-    make = partial(_make, settings.tts, packs)
+    serve_metrics("tts", settings.tts.metrics_host, settings.tts.metrics_port)
+    make = partial(_make, settings, packs)
     await worker.serve(f"tts-{settings.tts.family}", settings.tts.family, settings, make, stop)
 
 
-def _preloaded(tts: TtsWorkerSettings) -> list[ModelId]:
-    return [ModelId(model) for model in tts.model_manager.preload_model_ids]
-
-
-def _make(tts: TtsWorkerSettings, packs: Sequence[VoicePack], bus: Bus, registry: WorkerRegistry) -> TtsWorker:
-    voices = [
-        Voice(model=pack.model_id, languages=pack.languages, load=partial(load_synthesizer, pack, threads=tts.threads))
-        for pack in packs
-    ]
+def _make(settings: WorkerSettings, packs: Sequence[VoicePack], bus: Bus, registry: WorkerRegistry) -> TtsWorker:
+    tts = settings.tts
     default = packs[0].model_id
+    preloaded = [ModelId(model) for model in tts.model_manager.preload_model_ids]
     return TtsWorker(
         name=tts.worker_name,
         bus=bus,
         registry=registry,
-        voices=voices,
+        voices=_voices(tts, packs),
         calibrate=calibrate,
-        preload=[default, *(model for model in _preloaded(tts) if model != default)],
+        preload=[default, *(model for model in preloaded if model != default)],
         capacity=tts.max_sessions,
         lead_ms=Millis(tts.lead_ms),
+        limits=_limits(tts.model_manager),
+        check_every_ms=tts.model_manager.evict_check_interval_ms,
+        meter=ProcessMemory(),
+        reread=lambda: _voices(tts, packs_to_speak_with(settings)),
+    )
+
+
+def _voices(tts: TtsWorkerSettings, packs: Sequence[VoicePack]) -> list[Voice]:
+    return [
+        Voice(
+            model=pack.model_id,
+            languages=pack.languages,
+            load=partial(load_synthesizer, pack, threads=tts.threads),
+            title=pack.title,
+            licence=pack.licence,
+            memory_mb=pack.memory_mb,
+        )
+        for pack in packs
+    ]
+
+
+def _limits(manager: ModelManagerSettings) -> Limits:
+    return Limits(
+        ttl_ms=manager.ttl_ms,
+        min_residency_ms=manager.min_residency_ms,
+        resident_cap=manager.resident_cap,
+        memory_cap_mb=manager.memory_cap_mb,
+        max_parallel_loads=manager.max_parallel_loads,
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.mailbox import Mailbox
-from actors.tts import Allow, Drop, Hold, Key, Release, Say, TtsActor
+from actors.tts import Allow, Drop, Hold, Key, Release, Say, TtsActor, Warm
 from actors.tts_rendition import Made, PhraseBegun, PhraseDone
 from protocol.ids import Samples, SessionId, TurnId
 from protocol.ports import Pcm
@@ -27,9 +27,10 @@ class Notes:
         self.loaded: list[int] = []
         self.load_failures: list[Exception] = []
         self.deaths: list[str] = []
+        self.ends = 0
 
-    def on_loaded(self, sample_rate: int) -> None:
-        self.loaded.append(sample_rate)
+    def on_loaded(self, warm: Warm) -> None:
+        self.loaded.append(warm.sample_rate)
 
     def on_load_failed(self, error: Exception) -> None:
         self.load_failures.append(error)
@@ -40,6 +41,9 @@ class Notes:
 
     def on_failed(self, key: Key, reason: str) -> None:
         self.failed.append((key, reason))
+
+    def on_ended(self) -> None:
+        self.ends += 1
 
     def on_died(self, reason: str) -> None:
         self.deaths.append(reason)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from actors.models import Voice
 from actors.tts_worker import TtsWorker
+from actors.voices import Voice
 from adapters.audio.mastering import calibrate
 from protocol.errors import ModelUnavailable
 from protocol.ids import ModelId, SessionId

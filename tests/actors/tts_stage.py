@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from actors.models import Voice
 from actors.policies.playout import PlayoutGate
 from actors.tts_worker import TtsWorker
+from actors.voices import Voice
 from adapters.audio.mastering import calibrate
 from protocol.audio import SPEECH_FRAME, Flags, Frame
 from protocol.conversation import Playout

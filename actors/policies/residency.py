@@ -1,0 +1,263 @@
+"""Which models stay in memory. Pure: `now` comes in, loads and evictions come out.
+
+Loads start first come, first served, `max_parallel_loads` at a time; all who want the same model share one load.
+A model that somebody uses is never evicted. An idle one goes when it was not used for `ttl_ms` and was loaded at least
+`min_residency_ms` ago; the default one does not go by time.
+
+Above a cap the least recently used idle model goes at once: those past their minimum residency first, the default
+last. A cap thus outranks the minimum residency, which protects against loading and unloading in turn, while a cap
+protects the machine, and behind a load somebody waits. `resident_cap` says how many models are kept and yields to use:
+while all are in use, one more may be loaded for somebody who will use it (a session that changes its voice holds both
+for a moment). `memory_cap_mb` does not yield: a load without room beside the models in use is refused, since waiting
+would mean waiting for a conversation to end. It is exceeded only when loading needed more than was estimated.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from actors.policies.resident import Command, Evict, EvictReason, Limits, Load, Place, Refuse, Resident
+from protocol.ids import Millis, ModelId
+
+
+class Residency:
+    """Ask for changes, then carry out what `due` says, and report how that went."""
+
+    def __init__(self, models: Mapping[ModelId, int], *, limits: Limits) -> None:
+        """`models`: each with its estimated memory in MB, the default one first."""
+        self._limits = limits
+        self._models = {model: Resident(memory) for model, memory in models.items()}
+        self._known = list(models)
+        self._queue: list[ModelId] = []
+        self._commands: list[Command] = []
+
+    def __getitem__(self, model: ModelId) -> Resident:
+        """What is known of it; to read only."""
+        return self._models[model]
+
+    @property
+    def known(self) -> Sequence[ModelId]:
+        """All that could be loaded, the default first."""
+        return self._known
+
+    @property
+    def waiting(self) -> Sequence[ModelId]:
+        """Loads that have not begun, in order."""
+        return tuple(self._queue)
+
+    def at(self, *places: Place) -> list[ModelId]:
+        """The models there."""
+        return [model for model, resident in self._models.items() if resident.place in places]
+
+    # --- wishes -----------------------------------------------------------------------------------------------------
+    def hold(self, model: ModelId, hold: int, now: Millis) -> Millis:
+        """Somebody is going to use it: load it if it is not resident, and keep it until `release`.
+
+        0, or how long loading is not tried again after a failure: then nothing has changed. So is `load`'s answer.
+        """
+        if pause := self.pause_ms(model, now):
+            return pause
+        resident = self._models[model]
+        resident.holds.add(hold)
+        resident.last_used = now
+        self._want(model)
+        return Millis(0)
+
+    def load(self, model: ModelId, now: Millis) -> Millis:
+        """Somebody wants it resident, without using it yet."""
+        if pause := self.pause_ms(model, now):
+            return pause
+        resident = self._models[model]
+        resident.last_used = now
+        resident.in_background = resident.place != "resident"
+        self._want(model)
+        return Millis(0)
+
+    def release(self, model: ModelId, hold: int, now: Millis) -> None:
+        """Used no more. Harmless when repeated, and when the model has gone."""
+        resident = self._models.get(model)
+        if resident is None or hold not in resident.holds:
+            return
+        resident.holds.discard(hold)
+        resident.last_used = now
+        if not resident.holds and not resident.in_background and model in self._queue:
+            self._queue.remove(model)  # nobody waits for it any more
+            self._forget(model)
+
+    def pause_ms(self, model: ModelId, now: Millis) -> Millis:
+        """Before loading is tried again after a failure; 0: it may be."""
+        resident = self._models[model]
+        return Millis(max(0, resident.retry_at - now) if resident.failures else 0)
+
+    def unload(self, model: ModelId) -> bool:
+        """Evict it now; False when it is in use, being loaded or about to be."""
+        resident = self._models[model]
+        if resident.holds or resident.place == "loading" or model in self._queue:
+            return False
+        if resident.place == "resident":
+            self._evict(model, "asked")
+        return True
+
+    def renew(self, model: ModelId) -> None:
+        """Unload it and load it anew, as soon as nobody uses it; a failure of before is forgotten."""
+        resident = self._models[model]
+        resident.failures, resident.fault = 0, ""
+        if resident.place in ("loading", "resident"):
+            resident.stale = resident.renew = True
+
+    def know(self, models: Mapping[ModelId, int]) -> None:
+        """These are the models now, the default one first; one that is missing goes as soon as nobody uses it."""
+        for model, memory in models.items():
+            known = self._models.setdefault(model, Resident(memory))
+            known.stale = known.renew
+        self._known = list(models)
+        for model in [m for m in self._models if m not in models]:
+            self._models[model].stale, self._models[model].renew = True, False
+            if model in self._queue:
+                self._refuse(model, f"the voice pack of {model} has gone")
+            self._forget(model)
+
+    # --- what became of it ------------------------------------------------------------------------------------------
+    def loaded(self, model: ModelId, now: Millis, measured_mb: int = 0) -> None:
+        """It takes work; 0 MB: not measured."""
+        resident = self._models[model]
+        resident.place = "resident"
+        resident.in_background = False
+        resident.loaded_at = resident.last_used = now
+        resident.failures, resident.fault = 0, ""
+        resident.measured_mb = max(resident.measured_mb, measured_mb)
+
+    def failed(self, model: ModelId, now: Millis, fault: str) -> None:
+        """It could not be loaded; nobody waits for it any more."""
+        resident = self._models[model]
+        resident.renew = False
+        self.gone(model)
+        resident.failures += 1
+        resident.fault = fault
+        resident.retry_at = Millis(now + self._limits.pause_ms(resident.failures))
+
+    def gone(self, model: ModelId) -> None:
+        """Its memory is back: it was evicted, or has died with all who used it."""
+        resident = self._models[model]
+        was_leaving = resident.place == "leaving"
+        resident.place = "absent"
+        if resident.renew:
+            resident.in_background = True
+            self._want(model)
+        resident.stale = resident.renew = False
+        if not was_leaving:
+            resident.holds.clear()
+            resident.in_background = resident.in_background and model in self._queue
+        self._forget(model)
+
+    # --- what to do -------------------------------------------------------------------------------------------------
+    def due(self, now: Millis) -> list[Command]:
+        """What is to be done now. To be called after each change, and at `deadline`."""
+        for model, resident in self._models.items():
+            if resident.is_idle and resident.stale:
+                self._evict(model, "reload")
+            elif resident.is_idle and model != self._default and now >= resident.expires_at(self._limits):
+                self._evict(model, "ttl")
+        self._keep_caps(now)
+        while self._queue and len(self.at("loading")) < self._limits.max_parallel_loads:
+            if not self._begin(self._queue[0], now):
+                break
+        commands, self._commands = self._commands, []
+        return commands
+
+    def deadline(self) -> Millis | None:
+        """When `due` has something to say though nothing happens."""
+        idle = (r for model, r in self._models.items() if r.is_idle and model != self._default)
+        return min((resident.expires_at(self._limits) for resident in idle), default=None)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+    @property
+    def _default(self) -> ModelId | None:
+        return self._known[0] if self._known else None
+
+    def _want(self, model: ModelId) -> None:
+        if self._models[model].place in ("absent", "leaving") and model not in self._queue:
+            self._queue.append(model)
+
+    def _evict(self, model: ModelId, reason: EvictReason) -> None:
+        self._models[model].place = "leaving"
+        self._commands.append(Evict(model, reason))
+
+    def _refuse(self, model: ModelId, reason: str) -> None:
+        self._queue.remove(model)
+        self._models[model].holds.clear()
+        self._models[model].in_background = False
+        self._commands.append(Refuse(model, reason))
+
+    def _forget(self, model: ModelId) -> None:
+        """If its pack has gone and nothing is left of it."""
+        if model not in self._known and self._models[model].place == "absent" and model not in self._queue:
+            del self._models[model]
+
+    def _keep_caps(self, now: Millis) -> None:
+        for model in self._victims(now):
+            if (reason := self._excess(self.at("resident", "loading"))) is None:
+                return
+            self._evict(model, reason)
+
+    def _begin(self, model: ModelId, now: Millis) -> bool:
+        """Start the first load of the queue, or refuse it; False when it has to wait."""
+        resident = self._models[model]
+        if resident.place == "leaving":
+            return False
+        evicted, excess = self._room_for(model, now)
+        if excess == "memory" or (excess == "cap" and not resident.holds):
+            if any(not self._models[other].holds for other in self.at("loading")):
+                return False  # which could be evicted once it is loaded
+            self._refuse(model, self._no_room(model, excess))
+            self._forget(model)
+            return True
+        for victim, reason in evicted:
+            self._evict(victim, reason)
+        leaving = self.at("leaving")
+        if leaving and self._excess([*self.at("resident", "loading"), *leaving, model]):
+            return False
+        self._queue.remove(model)
+        resident.place = "loading"
+        self._commands.append(Load(model))
+        return True
+
+    def _room_for(self, model: ModelId, now: Millis) -> tuple[list[tuple[ModelId, EvictReason]], EvictReason | None]:
+        """Whom to evict for it, and what would still be exceeded."""
+        kept = [*self.at("resident", "loading"), model]
+        evicted: list[tuple[ModelId, EvictReason]] = []
+        victims = iter(self._victims(now))
+        while (reason := self._excess(kept)) is not None:
+            victim = next(victims, None)
+            if victim is None:
+                return evicted, reason
+            kept.remove(victim)
+            evicted.append((victim, reason))
+        return evicted, None
+
+    def _victims(self, now: Millis) -> list[ModelId]:
+        """The idle models, who goes first first."""
+        shielded = self._limits.min_residency_ms
+
+        def rank(model: ModelId) -> tuple[bool, bool, Millis]:
+            resident = self._models[model]
+            return model == self._default, now < resident.loaded_at + shielded, resident.last_used
+
+        return sorted((model for model, resident in self._models.items() if resident.is_idle), key=rank)
+
+    def _excess(self, models: Sequence[ModelId]) -> EvictReason | None:
+        """The cap that these models together exceed, memory first."""
+        cap = self._limits.memory_cap_mb
+        if cap is not None and sum(self._models[model].memory_mb for model in models) > cap:
+            return "memory"
+        return "cap" if len(models) > self._limits.resident_cap else None
+
+    def _no_room(self, model: ModelId, excess: EvictReason) -> str:
+        limits = self._limits
+        if excess == "cap":
+            return f"{limits.resident_cap} models are in memory (resident_cap), and all of them are in use"
+        used = sum(
+            self._models[other].memory_mb for other in self.at("resident", "loading") if self._models[other].holds
+        )
+        return (
+            f"{model} needs {self._models[model].memory_mb} MB of memory_cap_mb {limits.memory_cap_mb}, "
+            f"of which {used} MB are in use"
+        )
