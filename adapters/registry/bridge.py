@@ -59,6 +59,8 @@ class Bridge:
 
     async def close(self) -> None:
         """Stop, and leave what was mirrored to the other bridges or to its end."""
+        for mirror in self._mirrors:
+            mirror.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -96,16 +98,17 @@ class _Mirror:
         self._changed: dict[WorkerName, None] = {}
         self._wake = asyncio.Event()
         self._is_failing = False
+        self._is_stopped = False
         source.on_change.append(self._touch)
         target.on_change.append(self._touch)
 
     async def run(self) -> None:
-        """For ever."""
-        while True:
+        """Until it is stopped."""
+        while not self._is_stopped:  # the clients of both servers may swallow a cancellation
             await self._wake.wait()
             self._wake.clear()
             try:
-                while self._changed:
+                while self._changed and not self._is_stopped:
                     name = next(iter(self._changed))
                     await self._settle(name)
             except BusUnavailable as error:
@@ -116,6 +119,11 @@ class _Mirror:
                 self._wake.set()
             else:
                 self._is_failing = False
+
+    def stop(self) -> None:
+        """Say nothing new."""
+        self._is_stopped = True
+        self._wake.set()
 
     async def release_all(self) -> None:
         """Say nothing more."""

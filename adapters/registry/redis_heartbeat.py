@@ -46,6 +46,7 @@ class RedisHeartbeat:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_failing = False
+        self._is_closed = False
 
     async def announce(self, announcement: Announcement) -> None:
         """Say this now and by heartbeat.
@@ -85,6 +86,8 @@ class RedisHeartbeat:
 
     async def close(self) -> None:
         """Withdraw everything."""
+        self._is_closed = True
+        self._wake.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -106,7 +109,7 @@ class RedisHeartbeat:
     async def _beat_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + self._every_s
-        while True:
+        while not self._is_closed:  # redis-py may swallow a cancellation
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), max(0.0, due - loop.time()))
             self._wake.clear()

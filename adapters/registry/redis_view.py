@@ -57,9 +57,11 @@ class RedisView:
         self._stale: dict[Key, float] = {}
         self._loop = asyncio.get_running_loop()
         self._on_change: OnChange | None = None
+        self._events: PubSub | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_lost = False
         self._is_answered = False
+        self._is_closed = False
 
     async def watch(self, on_change: OnChange) -> None:
         """Read who is there, keep it up to date from now on, and call this on the loop at each change (None: gone).
@@ -74,11 +76,11 @@ class RedisView:
             return
         try:
             async with asyncio.timeout(_FIRST_WITHIN_S):
-                events = await self._subscribed()
+                self._events = await self._subscribed()
                 await self._reconcile()
         except ERRORS as error:
             raise BusUnavailable(f"the registry at {self._where} cannot be read: {in_words(error)}") from error
-        self._task = asyncio.create_task(self._watch_for_ever(events), name="redis-watch")
+        self._task = asyncio.create_task(self._watch_for_ever(self._events), name="redis-watch")
 
     def snapshot(self) -> Sequence[Announcement]:
         """Those alive now."""
@@ -87,38 +89,41 @@ class RedisView:
     async def close(self) -> None:
         """Stop watching."""
         self._on_change = None
+        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._unsubscribe()
 
     async def _watch_for_ever(self, events: PubSub) -> None:
-        while True:
+        while not self._is_closed:  # redis-py may swallow a cancellation
             try:
                 await self._follow(events)
             except ERRORS as error:
                 self._lost(error)
-                await asyncio.sleep(_TICK_S)
-            finally:
-                with suppress(*ERRORS):
-                    await events.aclose()  # type: ignore[no-untyped-call]  # redis-py declares no types here
-            events = await self._back()
+                await self._unsubscribe()
+                events = await self._back()
+
+    async def _unsubscribe(self) -> None:
+        events, self._events = self._events, None
+        if events is not None:
+            with suppress(*ERRORS):
+                await events.aclose()  # type: ignore[no-untyped-call]  # redis-py declares no types here
 
     async def _back(self) -> PubSub:
         """Subscribed again, once Redis is there again."""
         while True:
             self._roster.out_of_reach(self._loop.time())
-            try:
+            await asyncio.sleep(_TICK_S)
+            with suppress(*ERRORS):
                 async with asyncio.timeout(2 * CALL_S):
-                    events = await self._subscribed()
-            except ERRORS:
-                await asyncio.sleep(_TICK_S)
-            else:
+                    self._events = events = await self._subscribed()
                 return events
 
     async def _follow(self, events: PubSub) -> None:
         self._is_answered = True
         due = self._loop.time()
-        while True:
+        while not self._is_closed:
             if self._loop.time() >= due:
                 await self._check(events)
                 due = self._loop.time() + self._reconcile_s

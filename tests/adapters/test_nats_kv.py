@@ -1,8 +1,6 @@
-"""The registry in NATS when things go wrong."""
+"""What only the registry in NATS does, and the leases that all of them share."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,120 +11,9 @@ from adapters.registry.leases import Leases
 from adapters.registry.nats_kv import NatsKvRegistry
 from adapters.server.child_process import ChildProcess
 from adapters.server.embedded_nats import EmbeddedNats, binary
-from protocol.codec import encode_announcement
 from protocol.errors import BusUnavailable
-from protocol.ids import UnixMicros, WorkerName
 from protocol.workers import Announcement
-from tests.adapters.test_registry_contract import WORKER, Watcher
-
-HEARTBEAT_S = 0.2
-TTL_S = 2
-LEASE_S = 3.0
-
-
-def a_registry(bus: NatsBus) -> NatsKvRegistry:
-    return NatsKvRegistry(bus, heartbeat_s=HEARTBEAT_S, ttl_s=TTL_S, lease_s=LEASE_S)
-
-
-@pytest.fixture
-async def here(nats_server: EmbeddedNats) -> AsyncIterator[NatsKvRegistry]:
-    bus = await NatsBus.connect(nats_server.url, name="worker")
-    registry = a_registry(bus)
-    yield registry
-    await registry.close()
-    await bus.close()
-
-
-@pytest.fixture
-async def there(bus: NatsBus) -> AsyncIterator[NatsKvRegistry]:
-    registry = a_registry(bus)
-    yield registry
-    await registry.close()
-
-
-def silence(registry: NatsKvRegistry) -> None:
-    """As if its process had been killed."""
-    assert registry._heartbeat._task is not None
-    registry._heartbeat._task.cancel()
-
-
-@pytest.mark.realtime
-async def test_who_falls_silent_is_gone_when_its_time_is_over(here: NatsKvRegistry, there: NatsKvRegistry) -> None:
-    watcher = Watcher()
-    await there.watch(watcher)
-    await here.announce(WORKER)
-    await watcher.next()
-    silence(here)
-    assert await watcher.next() == (WORKER.name, None)
-
-
-@pytest.mark.realtime
-async def test_heartbeats_keep_a_worker_alive_and_tell_nobody_anything_new(
-    here: NatsKvRegistry, there: NatsKvRegistry
-) -> None:
-    watcher = Watcher()
-    await there.watch(watcher)
-    await here.announce(WORKER)
-    await watcher.next()
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(watcher.next(), LEASE_S + 1)
-    assert there.snapshot() == (WORKER,)
-
-
-async def test_a_registry_outlives_a_server_that_lost_its_storage(
-    nats_server: EmbeddedNats, here: NatsKvRegistry, there: NatsKvRegistry, tmp_path: Path
-) -> None:
-    watcher = Watcher()
-    await there.watch(watcher)
-    await here.announce(WORKER)
-    await watcher.next()
-    await nats_server.stop()
-    shutil.rmtree(tmp_path / "nats" / "jetstream")
-    await nats_server.start()
-    busy = replace(WORKER, sessions=2)
-    await here.announce(busy)
-    assert await watcher.next() == (WORKER.name, busy)
-
-
-@pytest.mark.realtime
-async def test_nobody_dies_of_a_server_that_was_away_for_longer_than_they_may_be_silent(
-    nats_server: EmbeddedNats, here: NatsKvRegistry, there: NatsKvRegistry
-) -> None:
-    watcher = Watcher()
-    await there.watch(watcher)
-    await here.announce(WORKER)
-    await watcher.next()
-    await nats_server.stop()
-    await asyncio.sleep(LEASE_S + 0.5)  # what is tested is that this time passes and nothing happens
-    await nats_server.start()
-    restarted = replace(WORKER, started_at=UnixMicros(99))
-    await here.announce(restarted)
-    assert await watcher.next() == (WORKER.name, restarted)
-
-
-async def test_a_key_that_an_operator_deletes_is_gone(
-    bus: NatsBus, here: NatsKvRegistry, there: NatsKvRegistry
-) -> None:
-    watcher = Watcher()
-    await there.watch(watcher)
-    await here.announce(WORKER)
-    await watcher.next()
-    silence(here)
-    await (await bus.client.jetstream().key_value("workers")).delete(f"tts.{WORKER.name}")
-    assert await watcher.next() == (WORKER.name, None)
-
-
-@pytest.mark.parametrize(
-    "nonsense", [b"{", b"[]", encode_announcement(replace(WORKER, name=WorkerName("somebody-else")))]
-)
-async def test_a_malformed_entry_is_passed_over(
-    bus: NatsBus, here: NatsKvRegistry, there: NatsKvRegistry, nonsense: bytes
-) -> None:
-    watcher = Watcher()
-    await there.watch(watcher)
-    await bus.client.jetstream().publish("$KV.workers.tts.broken", nonsense)
-    await here.announce(WORKER)
-    assert await watcher.next() == (WORKER.name, WORKER)
+from tests.adapters.registry_stage import SOON_S, WORKER, a_worker
 
 
 async def test_without_jetstream_the_error_says_what_to_do(tmp_path: Path) -> None:
@@ -137,9 +24,26 @@ async def test_without_jetstream_the_error_says_what_to_do(tmp_path: Path) -> No
     await plain.start()
     bus = await _connected(spare.url)
     with pytest.raises(BusUnavailable, match="cannot be read"):
-        await a_registry(bus).watch(lambda *_: None)
+        await NatsKvRegistry(bus).watch(lambda *_: None)
     await bus.close()
     await plain.stop()
+
+
+async def test_a_change_says_only_what_has_changed(bus: NatsBus) -> None:
+    registry = NatsKvRegistry(bus, heartbeat_s=60.0)
+    other = a_worker("tts-other")
+    for worker in (WORKER, other):
+        await registry.announce(worker)
+    written = []
+    spy = await bus.client.subscribe("$KV.workers.>")
+    await bus.client.flush()
+    for sessions in (1, 2):
+        await registry.announce(replace(WORKER, sessions=sessions))
+        written.append((await spy.next_msg(timeout=SOON_S)).subject)
+    await registry.announce(replace(other, sessions=1))
+    written.append((await spy.next_msg(timeout=SOON_S)).subject)
+    assert written == [f"$KV.workers.tts.{name}" for name in (WORKER.name, WORKER.name, other.name)]
+    await registry.close()
 
 
 async def _connected(url: str) -> NatsBus:
