@@ -14,7 +14,7 @@ from protocol.workers import Announcement, WorkerKind
 HEARTBEAT_S: Final = 2.0
 TTL_S: Final = 15.0
 LEASE_S: Final = 20.0
-RECONCILE_S: Final = 2.0
+RECONCILE_S: Final = 1.0
 
 
 class RedisRegistry:

@@ -127,7 +127,8 @@ class RedisView:
             if self._loop.time() >= due:
                 await self._check(events)
                 due = self._loop.time() + self._reconcile_s
-            await self._look_at(await self._told(events))
+            wait_s = min(_TICK_S, max(0.0, due - self._loop.time()))
+            await self._look_at(await self._told(events, wait_s))
             self._tell(self._roster.expire(self._loop.time()))
 
     async def _check(self, events: PubSub) -> None:
@@ -160,10 +161,9 @@ class RedisView:
             raise
         return events
 
-    async def _told(self, events: PubSub) -> dict[Key, bool]:
-        """Whom the events are about that came within a tick, and whether the last one said goodbye."""
+    async def _told(self, events: PubSub, wait_s: float) -> dict[Key, bool]:
+        """Whom the events are about that come now, and whether the last one said goodbye."""
         keys: dict[Key, bool] = {}
-        wait_s = _TICK_S
         for _ in range(_EVENTS_AT_ONCE):
             message: dict[str, Any] | None = await events.get_message(timeout=wait_s)
             if message is None:
