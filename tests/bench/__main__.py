@@ -28,6 +28,8 @@ NAMES: Final = (
     "coldstart",
     "idle",
     "pulse",
+    "failover",
+    "registry",
 )
 
 
