@@ -29,19 +29,25 @@ typecheck:
 
 # The fast tests, with one real conversation through the whole system among them: about two minutes
 test *args:
-    {{ pytest }} -m "smoke or not (soak or browser or system)" {{ args }}
+    {{ pytest }} -m "smoke or not (soak or browser or system or heavy)" {{ args }}
+    @echo "The voices that need torch are tested by: just test-heavy"
 
 # The whole system in processes of its own: conversations, interruptions, faults, the command line
 test-system *args:
-    {{ pytest }} -m "system and not (smoke or soak or browser)" {{ args }}
+    {{ pytest }} -m "system and not (smoke or soak or browser or heavy)" {{ args }}
 
 # The tests that drive a real Chromium (skipped with a reason where there is none, mandatory when CI=true)
 test-browser *args:
     {{ pytest }} -m browser {{ args }}
 
-# All of the above
+# The voices that need torch, on tiny checkpoints; installs the extras (3.4 GB) into .venv
+test-heavy *args:
+    uv sync --locked --quiet --extra xtts --extra csm --extra cosyvoice
+    {{ pytest }} -m heavy {{ args }}
+
+# All of the above but the heavy ones
 test-all *args:
-    {{ pytest }} -m "not soak" {{ args }}
+    {{ pytest }} -m "not (soak or heavy)" {{ args }}
 
 # What a merge needs: lint, typecheck, all tests
 ci: lint typecheck test-all
