@@ -4,6 +4,8 @@
  */
 
 const KEY_ITEM = "antiphon-key";
+/** Longer than the gateway waits for a worker that loads a model. */
+const STEERING_MS = 150_000;
 
 /** A request that was understood and not granted, or not answered at all. */
 export class GatewayRefused extends Error {
@@ -65,11 +67,36 @@ export async function exchange(offer) {
   return said;
 }
 
+/**
+ * @param {string} path of server-sent events
+ * @param {AbortSignal} signal ends them
+ * @returns {Promise<ReadableStream<Uint8Array>>} an EventSource could not send the key, unless in the address
+ */
+export async function events(path, signal) {
+  const response = await ask(path, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal });
+  if (!response.ok) throw refusal(response.status, await jsonOf(response));
+  return response.body;
+}
+
+/**
+ * @param {string} path of a worker, and what it is to do
+ * @param {string} adminKey "" where none is asked for
+ * @returns {Promise<{took_ms: number}>}
+ */
+export async function steer(path, adminKey) {
+  const headers = { "Content-Type": "application/json" };
+  if (adminKey !== "") headers.Authorization = `Bearer ${adminKey}`;
+  const response = await ask(path, { method: "POST", headers, body: "{}", signal: AbortSignal.timeout(STEERING_MS) });
+  const said = await jsonOf(response);
+  if (!response.ok) throw refusal(response.status, said);
+  return said;
+}
+
 async function ask(path, options) {
   const key = sessionStorage.getItem(KEY_ITEM);
-  const headers = { ...options.headers, ...(key === null ? {} : { Authorization: `Bearer ${key}` }) };
+  const headers = { ...(key === null ? {} : { Authorization: `Bearer ${key}` }), ...options.headers };
   try {
-    return await fetch(path, { ...options, headers, signal: AbortSignal.timeout(10_000) });
+    return await fetch(path, { signal: AbortSignal.timeout(10_000), ...options, headers });
   } catch {
     throw new GatewayRefused(0, "unreachable", "The gateway does not answer.");
   }

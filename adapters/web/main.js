@@ -8,6 +8,7 @@ import { Call } from "./call.js";
 import { Conversation } from "./conversation.js";
 import { adoptKeyFromAddress } from "./gateway.js";
 import { askForKey } from "./key.js";
+import { FleetPanel } from "./fleet.js";
 import { listenToKeys } from "./keyboard.js";
 import { showLatencies } from "./latencies.js";
 import { Meter } from "./meter.js";
@@ -15,6 +16,7 @@ import { Orb } from "./orb.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 import { TranscriptView } from "./transcript.js";
+import { followVoices } from "./voices.js";
 
 const part = (id) => document.getElementById(id);
 const LINKS = {
@@ -70,11 +72,22 @@ listenToKeys({
   escape: () => part("stop").disabled || call.interrupt(),
 });
 closeWhenLeft(part("settings"));
+oneAtATime(part("settings"), part("fleet"));
+followVoices(part("settings"), (voices) => settings.offer(voices));
+new FleetPanel({ box: part("fleet"), confirmation: part("drain"), askForKey: () => askForKey(part("key")) });
 addEventListener("pagehide", () => call.hangUp());
 void call.lookAhead();
 
 function closeWhenLeft(disclosure) {
   document.addEventListener("pointerdown", ({ target }) => disclosure.contains(target) || (disclosure.open = false));
+}
+
+function oneAtATime(...disclosures) {
+  for (const one of disclosures) {
+    one.addEventListener("toggle", () => {
+      if (one.open) for (const other of disclosures) other.open = other === one;
+    });
+  }
 }
 
 function start() {

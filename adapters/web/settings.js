@@ -9,6 +9,8 @@ const CHOICES_ITEM = "antiphon-choices";
 export class Settings {
   #form;
   #onChange;
+  /** What is offered now; a list that is open is not rewritten for nothing. */
+  #voices = "";
 
   /**
    * @param {HTMLFormElement} form with the selects `voice`, `barge_in` and `end_of_turn_ms`
@@ -31,6 +33,8 @@ export class Settings {
 
   /** @param {string[]} voices that can be chosen, the default first */
   offer(voices) {
+    if (voices.join() === this.#voices) return;
+    this.#voices = voices.join();
     const select = this.#form.elements.voice;
     const wanted = kept().voice ?? select.value;
     select.replaceChildren(...voices.map((voice) => new Option(spoken(voice), voice)));

@@ -14,6 +14,7 @@ from adapters.transport.http import make_app
 from protocol.conversation import Reply, State, StateChanged, Transcript
 from protocol.ids import TurnId
 from protocol.message import Message
+from protocol.ports import WorkerFleet
 from tests.fakes.scripted_host import SESSION, ScriptedHost
 
 TURN: Final = TurnId(1)
@@ -34,12 +35,15 @@ class PageHost:
 
 
 @asynccontextmanager
-async def page_host(api_key: str | None = None) -> AsyncIterator[PageHost]:
-    """Serve the page on a free port."""
+async def page_host(
+    api_key: str | None = None, *, fleet: WorkerFleet | None = None, admin_key: str | None = None, port: int = 0
+) -> AsyncIterator[PageHost]:
+    """Serve the page on a free port, or on this one, with these workers behind it."""
     host = ScriptedHost()
-    runner = web.AppRunner(make_app(host, page_dir=_WEB, api_key=api_key))
+    app = make_app(host, page_dir=_WEB, api_key=api_key, fleet=fleet, admin_key=admin_key, is_local=True)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
         yield PageHost(host, f"http://127.0.0.1:{runner.addresses[0][1]}")
     finally:

@@ -145,7 +145,8 @@ async def test_it_can_be_used_with_the_keyboard_alone(served: PageHost, micropho
         await talk.reaches("SPEAKING")
         await keyboard.press("Escape")
         assert await served.asked() == Interrupt()
-        assert await _stations(talk) == ["summary", "mute", "stop", "hang-up", "scroll", "say", "say-send"]
+        controls = ["fleet-summary", "summary", "mute", "stop", "hang-up", "scroll", "say", "say-send"]
+        assert await _stations(talk) == controls
         await _tab_to(talk, "say")
         await keyboard.type("By keyboard.")
         await keyboard.press("Enter")
