@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actors.policies.turn_taking.settings import RECOGNIZER_RETURN_MS
 from protocol.conversation import Accepted, CommandRefused, SessionConfig, SessionError, StateChanged
 from protocol.errors import Refused
 from protocol.hearing import EndListening, StartListening, Transcribe, TranscriptionFailed
@@ -117,9 +118,9 @@ async def test_an_utterance_that_nobody_comes_to_hear_is_given_up_with_one_error
     stage = await open_stage()
     stage.router.withdraw(ASR)
     await asks(stage)
-    await stage.advance(9_000)
+    await stage.advance(RECOGNIZER_RETURN_MS - 1_000)
     assert errors(stage) == []
-    await stage.advance(30_000)
+    await stage.advance(60_000)
     assert errors(stage) == ["recognizer-lost"]
     assert stage.replies.asked == []
     stage.router.announce(asr_worker(started_at=2))

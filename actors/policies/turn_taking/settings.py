@@ -6,10 +6,11 @@ from typing import Final
 from protocol.conversation import BargeIn
 from protocol.ids import Millis
 
-RECOGNIZER_RETURN_MS: Final = Millis(10_000)
-"""`antiphon up` brings a killed worker back in 2 to 3 s, in 5 on a busy machine, and its first transcript takes up to
-one more: this leaves as much again. Nobody waits longer for an answer than for a lost voice (`voice_return_ms`), and
-the sound is kept three times as long (`actors.policies.kept_sound.KEPT`)."""
+RECOGNIZER_RETURN_MS: Final = Millis(20_000)
+"""`antiphon up` brings a killed worker back in 2 to 3 s (13 s were seen on a machine with four times the work that it
+can do), and its first transcript takes up to one more. Nobody waits longer for an answer than for a slow reply
+(`reply_timeout_ms`), and of the 30 s of sound that are kept (`actors.policies.kept_sound.KEPT`) ten are left for what
+was said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
