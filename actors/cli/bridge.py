@@ -6,14 +6,17 @@ from typing import Annotated, Final
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Connect with another system's registry of workers.")
+app = typer.Typer(no_args_is_help=True)
 
 _FILE: Final = Path("bridge.yaml")
 
 
 @app.callback()
 def bridge() -> None:
-    """Connect with another system's registry of workers."""
+    """Connect with another system's registry of workers.
+
+    Example: antiphon bridge redis --redis redis://10.0.0.7:6379/0
+    """
 
 
 @app.command()

@@ -50,9 +50,9 @@ class Watcher:
             pass
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], *, within_s: float = SOON_S) -> None:
     """For what nobody tells of: ask until it is so."""
-    async with asyncio.timeout(SOON_S):
+    async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.02)
 
