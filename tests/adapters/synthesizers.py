@@ -7,7 +7,7 @@ streaming interface behind a real worker.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
@@ -18,6 +18,16 @@ from protocol.errors import ModelUnavailable
 from protocol.ports import SpeechShaper, Synthesizer
 from tests.fakes.voices import FakeSynthesizer
 
+Pace = Literal["instant", "fast", "slow"]
+Length = Literal["brief", "usual", "thorough", "thousand"]
+"""Of a test: one sentence, spoken once for all tests; a few of them; one for each of its chunks; a thousand."""
+_WITH_THE_FAST_SUITE: Final[dict[Length, tuple[Pace, ...]]] = {
+    "brief": ("instant", "fast", "slow"),
+    "usual": ("instant", "fast"),
+    "thorough": ("instant",),
+    "thousand": (),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
@@ -26,7 +36,7 @@ class Adapter:
     Attributes:
         make: a loaded model; it is made once and never closed, and skips the test where its package is missing.
         is_model: real speech comes out of it, which takes real computing.
-        slow: its long cases are for `just test-system`, and it is started and stopped less often.
+        pace: which tests it takes with the fast suite (the fake one takes all); the others are for `just test-system`.
         repeatable: the same text gives the same samples. Without that, suites compare words and lengths only.
         first_chunk_s: how much sound its first chunk may hold at most.
         starts: how often it is started and stopped in search of leaks: a thousand times, unless that takes minutes.
@@ -35,7 +45,7 @@ class Adapter:
     name: str
     make: Callable[[], Synthesizer]
     is_model: bool = True
-    slow: bool = False
+    pace: Pace = "slow"
     repeatable: bool = True
     first_chunk_s: float = 2.0
     starts: int = 1_000
@@ -54,30 +64,25 @@ def _packed(model: str) -> Callable[[], Synthesizer]:
     return make
 
 
-FAKE: Final = Adapter(name="fake", make=cache(FakeSynthesizer), is_model=False)
+FAKE: Final = Adapter(name="fake", make=cache(FakeSynthesizer), is_model=False, pace="instant")
 ADAPTERS: Final = (
     FAKE,
-    Adapter(name="hibari", make=_packed("hibari-heart")),
-    Adapter(name="piper", make=_packed("piper-joe"), starts=200),
-    Adapter(name="kokoro", make=_packed("kokoro-alpha"), slow=True, first_chunk_s=8.0, starts=20),
+    Adapter(name="hibari", make=_packed("hibari-heart"), pace="instant"),
+    Adapter(name="piper", make=_packed("piper-joe"), pace="fast", starts=200),
+    Adapter(name="kokoro", make=_packed("kokoro-alpha"), first_chunk_s=8.0, starts=20),
 )
 
 
-def each(adapters: Sequence[Adapter] = ADAPTERS, *, brief: bool = False, long: bool = False) -> list[Any]:
-    """Parameters for a test.
+def each(length: Length = "usual", adapters: Sequence[Adapter] = ADAPTERS) -> list[Any]:
+    """Parameters for a test of this length."""
+    return [pytest.param(adapter, id=adapter.name, marks=_marks(adapter, length)) for adapter in adapters]
 
-    A `brief` test is so short that even a slow adapter takes it with the fast suite; a `long` one is so long that no
-    model does.
-    """
-    params = []
-    for adapter in adapters:
-        marks = [pytest.mark.models] if adapter.is_model else []
-        if adapter.slow or long:
-            marks.append(pytest.mark.timeout(600))
-        if (adapter.slow and not brief) or (adapter.is_model and long):
-            marks.append(pytest.mark.system)
-        params.append(pytest.param(adapter, id=adapter.name, marks=marks))
-    return params
+
+def _marks(adapter: Adapter, length: Length) -> list[pytest.MarkDecorator]:
+    if not adapter.is_model:
+        return []
+    marks = [pytest.mark.models, pytest.mark.timeout(600)]
+    return marks if adapter.pace in _WITH_THE_FAST_SUITE[length] else [*marks, pytest.mark.system]
 
 
 @cache

@@ -45,7 +45,7 @@ def voice(adapter: Adapter) -> Synthesizer:
     return adapter.make()
 
 
-any_adapter = pytest.mark.parametrize("adapter", each(brief=True))
+any_adapter = pytest.mark.parametrize("adapter", each("brief"))
 """For what costs no more than the one sentence that is spoken once for all tests."""
 
 
@@ -117,7 +117,7 @@ def test_the_sound_begins_at_once_and_ends_with_a_pause(adapter: Adapter) -> Non
     assert (whole - loud[-1]) * 5 <= 400
 
 
-@pytest.mark.parametrize("adapter", each([a for a in ADAPTERS if a.is_model], brief=True))
+@pytest.mark.parametrize("adapter", each("brief", [a for a in ADAPTERS if a.is_model]))
 def test_what_is_said_is_understood(adapter: Adapter) -> None:
     """By Whisper tiny, which takes an odd word for another one even in a human's mouth: one of twelve."""
     heard = understood(sound(sentence(adapter)), adapter.make().sample_rate)
@@ -237,7 +237,7 @@ def test_words_are_where_the_sound_is(adapter: Adapter) -> None:
         assert loud[word.first // window : word.end // window].mean() > 0.5, word.text
 
 
-@pytest.mark.parametrize("adapter", each(long=True))
+@pytest.mark.parametrize("adapter", each("thousand"))
 def test_phrases_begun_and_dropped_leave_nothing(adapter: Adapter) -> None:
     voice = adapter.make()
     process = psutil.Process()
