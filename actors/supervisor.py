@@ -1,4 +1,4 @@
-"""Keeps the parts of a system running: starts them, says so, starts them again when they end, ends them together."""
+"""Keeps the parts of a system running: starts them, says so, starts them again when they die, ends them together."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -22,6 +22,10 @@ class Part(Protocol):
     def is_essential(self) -> bool:
         """Whether the others are of no use without it. The rest is started after all such parts serve."""
 
+    @property
+    def may_end(self) -> bool:
+        """Whether its end with status 0 is what somebody asked it for: it is not started again then."""
+
     async def start(self) -> str:
         """Run it and return once it serves, with a few words on where.
 
@@ -44,6 +48,9 @@ class Audience(Protocol):
 
     def lost(self, part: str, reason: str, pause_s: float) -> None:
         """It ended, or did not come up, and is started again after the pause."""
+
+    def retired(self, part: str) -> None:
+        """It ended because somebody asked it to, and stays ended."""
 
 
 @dataclass(slots=True)
@@ -104,12 +111,15 @@ class Supervisor:
             await self._essential_ones()
         while True:
             reason = await self._run_once(kept)
+            if reason is None:
+                self._audience.retired(kept.part.name)
+                await asyncio.Event().wait()
             pause_s = kept.policy.ended(self._clock())
             self._audience.lost(kept.part.name, reason, pause_s)
             await asyncio.sleep(pause_s)
 
-    async def _run_once(self, kept: _Kept) -> str:
-        """Start it and wait until it ends; returns why it did."""
+    async def _run_once(self, kept: _Kept) -> str | None:
+        """Start it and wait until it ends; returns why it did, None if it was asked to."""
         began = self._clock()
         try:
             detail = await kept.part.start()
@@ -120,7 +130,8 @@ class Supervisor:
         kept.policy.started(self._clock())
         self._audience.ready(kept.part.name, detail, self._clock() - began)
         kept.is_up.set()
-        return said_of(await kept.part.wait())
+        status = await kept.part.wait()
+        return None if status == 0 and kept.part.may_end else said_of(status)
 
 
 def said_of(status: int) -> str:

@@ -31,6 +31,10 @@ class Narrator:
         """It is started again after the pause."""
         self._line("yellow", "!", part, f"{reason}; starting it again in {pause_s:.1f} s", "")
 
+    def retired(self, part: str) -> None:
+        """It stays ended."""
+        self._line("yellow", "·", part, "ended as it was asked to, and is not started again", "")
+
     def usable(self, page: str, data_dir: Path) -> None:
         """The system can be talked with."""
         self._console.print()

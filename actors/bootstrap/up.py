@@ -119,6 +119,7 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
             log_file=options.data_dir / "logs" / f"{name}.log",
             environment=environment,
             is_essential=is_essential,
+            may_end=name != "gateway",
             echo=None if echo is None else lambda line: echo(f"{name}: {line}"),
         )
 
@@ -146,6 +147,7 @@ class _NatsPart:
 
     name = "nats"
     is_essential = True
+    may_end = False
 
     def __init__(self, server: EmbeddedNats) -> None:
         self._server = server

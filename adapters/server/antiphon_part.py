@@ -31,6 +31,7 @@ class AntiphonPart:
         log_file: where its output goes.
         environment: its whole environment.
         is_essential: whether the others are of no use without it.
+        may_end: whether it stays ended when it ends with status 0.
         echo: called with each line that it prints, too.
     """
 
@@ -43,6 +44,7 @@ class AntiphonPart:
         log_file: Path,
         environment: Mapping[str, str],
         is_essential: bool = True,
+        may_end: bool = False,
         echo: Callable[[str], None] | None = None,
     ) -> None:
         self._name = name
@@ -51,6 +53,7 @@ class AntiphonPart:
         self._log_file = log_file
         self._environment = environment
         self._is_essential = is_essential
+        self._may_end = may_end
         self._echo = echo
         self._child: ChildProcess | None = None
 
@@ -63,6 +66,11 @@ class AntiphonPart:
     def is_essential(self) -> bool:
         """Whether the others are of no use without it."""
         return self._is_essential
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it stays ended when it ends with status 0: a worker that was drained."""
+        return self._may_end
 
     async def start(self) -> str:
         """Run it and wait until it serves; returns what it says of itself.

@@ -18,6 +18,7 @@ class FakePart:
         self._essential = essential
         self._failures = failures
         self._ended: asyncio.Event | None = None
+        self._status = 0
 
     @property
     def name(self) -> str:
@@ -26,6 +27,10 @@ class FakePart:
     @property
     def is_essential(self) -> bool:
         return self._essential
+
+    @property
+    def may_end(self) -> bool:
+        return True
 
     async def start(self) -> str:
         await asyncio.sleep(0)
@@ -39,13 +44,14 @@ class FakePart:
     async def wait(self) -> int:
         assert self._ended is not None
         await self._ended.wait()
-        return -9
+        return self._status
 
     async def stop(self) -> None:
         self._diary.append(f"stop {self.name}")
 
-    def die(self) -> None:
+    def die(self, status: int = -9) -> None:
         assert self._ended is not None
+        self._status = status
         self._ended.set()
 
 
@@ -61,6 +67,9 @@ class Audience:
 
     def lost(self, part: str, reason: str, pause_s: float) -> None:
         self._told.put_nowait(f"{part} {reason}, again in {pause_s:.1f} s")
+
+    def retired(self, part: str) -> None:
+        self._told.put_nowait(f"{part} is retired")
 
     def usable(self) -> None:
         self._told.put_nowait("usable")
@@ -111,6 +120,19 @@ async def test_who_dies_is_started_again_and_both_are_told() -> None:
     part.die()
     assert await run.told(2) == ["a killed by signal 9, again in 0.1 s", "a is ready at a"]
     assert diary == ["start a", "start a"]
+    await run.end()
+
+
+async def test_who_ends_as_it_was_asked_to_stays_ended_and_the_others_live_on() -> None:
+    diary: list[str] = []
+    drained, other = FakePart("drained", diary), FakePart("other", diary)
+    run = Run([drained, other])
+    await run.told(3)
+    drained.die(status=0)
+    assert await run.told(1) == ["drained is retired"]
+    other.die()
+    assert len(await run.told(2)) == 2
+    assert diary.count("start drained") == 1
     await run.end()
 
 
