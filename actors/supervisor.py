@@ -113,7 +113,8 @@ class Supervisor:
             reason = await self._run_once(kept)
             if reason is None:
                 self._audience.retired(kept.part.name)
-                await asyncio.Event().wait()
+                await asyncio.Event().wait()  # whoever returns from here ends the system
+                return
             pause_s = kept.policy.ended(self._clock())
             self._audience.lost(kept.part.name, reason, pause_s)
             await asyncio.sleep(pause_s)
