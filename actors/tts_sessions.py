@@ -1,7 +1,8 @@
 """The sessions of a TTS worker: opened, found, forgotten. On the loop."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import structlog
 
@@ -19,17 +20,35 @@ from protocol.subjects import session_playout, tts_event
 log = structlog.get_logger()
 
 
-class SpeakingSessions:
-    """Up to a capacity; each has its own subscription to the gateway's reports of playout."""
+DRAIN_MOVE_S: Final = 5.0
+"""How long a session that says nothing has to go to another worker, when this one is about to end."""
+DRAIN_LIMIT_S: Final = 60.0
+"""Longer turns are spoken on by another worker: for it the end is a death like any other."""
 
-    def __init__(self, models: ModelManager, around: Surroundings, *, capacity: int) -> None:
+
+class SpeakingSessions:
+    """Up to a capacity; each has its own subscription to the gateway's reports of playout.
+
+    Args:
+        on_fewer: called when one has ended: perhaps the last one that a drained worker waits for.
+    """
+
+    def __init__(
+        self,
+        models: ModelManager,
+        around: Surroundings,
+        *,
+        capacity: int,
+        on_fewer: Callable[[], None] = lambda: None,
+    ) -> None:
         self._models = models
         self._around = around
         self._capacity = capacity
         self._sessions: dict[SessionId, SpeakingSession] = {}
         self._reports: dict[SessionId, Subscription] = {}
         self._opening: dict[SessionId, asyncio.Task[None]] = {}
-        self.draining = False
+        self._on_fewer = on_fewer
+        self._draining_since: float | None = None
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -47,13 +66,26 @@ class SpeakingSessions:
         return sum(session.unspoken_pieces for session in self)
 
     def drain(self) -> None:
-        """Take no new sessions."""
-        self.draining = True
+        """Take no new sessions; those that are here go elsewhere between two turns."""
+        if self._draining_since is None:
+            self._draining_since = self._around.clock()
+            log.info("draining", worker=self._around.worker, sessions=len(self))
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new sessions are taken."""
+        return self._draining_since is not None
 
     @property
     def is_drained(self) -> bool:
-        """Whether no new sessions are taken and the last turn is over."""
-        return self.draining and not any(session.is_speaking for session in self)
+        """Whether nobody is left, or nobody who speaks and could have gone elsewhere, or the time is up."""
+        if self._draining_since is None:
+            return False
+        if not self._sessions and not self._opening:
+            return True
+        waited_s = self._around.clock() - self._draining_since
+        is_silent = not any(session.is_speaking for session in self)
+        return waited_s >= (DRAIN_MOVE_S if is_silent else DRAIN_LIMIT_S)
 
     def open(self, start: StartSpeaking, respond: Respond | None) -> None:
         """Load what it asks for, then answer. A later request of the same session replaces an earlier one."""
@@ -77,6 +109,7 @@ class SpeakingSessions:
             reports.cancel()
         if found := self._sessions.pop(session, None):
             found.end()
+            self._on_fewer()
 
     def forget_silent(self, now: float, *, after_s: float, paused_s: float) -> None:
         """Forget sessions that gave no sign of life for long, and turns that were paused for long."""

@@ -167,7 +167,9 @@ class TtsWorker:
             ahead_s=self._ahead_s,
             on_first_frame=self._measures.first_audio,
         )
-        self._sessions = SpeakingSessions(self._models, around, capacity=self._capacity)
+        self._sessions = SpeakingSessions(
+            self._models, around, capacity=self._capacity, on_fewer=self._on_fewer_sessions
+        )
         self._admin = Administration(
             self._models, describe=self.describe, drain=self._sessions.drain, changed=self._wake.set
         )
@@ -199,6 +201,10 @@ class TtsWorker:
                 waking.cancel()
         finally:
             stopping.cancel()
+
+    def _on_fewer_sessions(self) -> None:
+        if self._sessions.draining:
+            self._wake.set()
 
     def _forget_silent(self) -> None:
         self._sessions.forget_silent(self._clock(), after_s=self._forget_after_s, paused_s=self._drop_paused_after_s)
