@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from actors.tts_sessions import DRAIN_LIMIT_S, DRAIN_MOVE_S
 from actors.tts_worker import TtsWorker
 from actors.voices import Voice
 from adapters.audio.mastering import calibrate
@@ -11,7 +12,7 @@ from protocol.errors import ModelUnavailable
 from protocol.ids import ModelId, SessionId
 from protocol.message import Message
 from protocol.ports import Synthesizer
-from protocol.speaking import SpeechFinished, StartSpeaking
+from protocol.speaking import EndSpeaking, SpeechFinished, StartSpeaking
 from protocol.subjects import tts_command, worker
 from protocol.workers import (
     Drain,
@@ -119,6 +120,29 @@ async def test_a_worker_whose_voice_cannot_be_loaded_ends_with_the_reason_and_wa
     assert registry.snapshot() == ()
 
 
+async def test_a_drained_worker_ends_as_soon_as_its_last_session_has_gone_elsewhere() -> None:
+    async with a_stage() as stage:
+        serving = asyncio.create_task(stage.worker._serve(asyncio.Event()))
+        client = await stage.client()
+        await described(stage, Drain())
+        await stage.bus.settle()
+        assert not serving.done()
+        stage.command(EndSpeaking(session=client.session))
+        async with asyncio.timeout(10.0):
+            await serving
+
+
+async def test_a_drained_worker_waits_for_a_bounded_time() -> None:
+    async with a_stage() as stage:
+        client = await stage.client()
+        await stage.say(client, TEXT)
+        await described(stage, Drain())
+        stage.time.now += DRAIN_MOVE_S + 1
+        assert not stage.worker._sessions.is_drained
+        stage.time.now += DRAIN_LIMIT_S
+        assert stage.worker._sessions.is_drained
+
+
 async def test_a_drained_worker_takes_nobody_new_speaks_its_turns_to_the_end_and_ends() -> None:
     async with a_stage() as stage:
         serving = asyncio.create_task(stage.worker._serve(asyncio.Event()))
@@ -132,6 +156,7 @@ async def test_a_drained_worker_takes_nobody_new_speaks_its_turns_to_the_end_and
         assert not serving.done()
         await stage.play_out(client)
         assert stage.events(client, SpeechFinished)
-        stage.worker._wake.set()
+        assert not serving.done()
+        stage.command(EndSpeaking(session=client.session))
         async with asyncio.timeout(10.0):
             await serving
