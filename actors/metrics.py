@@ -18,7 +18,7 @@ FRAMES_IN = Counter("antiphon_microphone_frames_total", "Microphone frames of 20
 FRAMES_OUT = Counter("antiphon_speech_frames_total", "Speech frames of 20 ms that were handed to a transport")
 FRAMES_DROPPED = Counter(
     "antiphon_frames_dropped_total",
-    "Frames that were dropped: `mic-rate` faster than time, `bus` connection down or behind, "
+    "Frames that were dropped: `mic-rate` faster than time, `bus` too old before a recognizer could be sent them, "
     "`gate` of another turn, sent before, or over the bound, `worker` from one that was replaced",
     ["where"],
 )

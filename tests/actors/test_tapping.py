@@ -121,6 +121,17 @@ async def test_frames_are_summed_up_at_the_end_of_a_turn() -> None:
     task.cancel()
 
 
+def microphone(number: int) -> Frame:
+    return Frame(
+        kind=Kind.MICROPHONE,
+        turn=TurnId(0),
+        sequence=number,
+        position=Samples(number * MIC_FRAME),
+        captured_at=UnixMicros(0),
+        pcm=bytes(2 * MIC_FRAME),
+    )
+
+
 async def test_frames_are_summed_up_when_the_next_turn_begins() -> None:
     bus = FakeBus()
     seen, task = await tapped(bus)
@@ -135,19 +146,25 @@ async def test_frames_are_summed_up_when_the_next_turn_begins() -> None:
 async def test_frames_are_summed_up_once_a_second_and_the_microphones_too() -> None:
     bus = FakeBus()
     seen, task = await tapped(bus)
-    mic = Frame(
-        kind=Kind.MICROPHONE,
-        turn=TurnId(0),
-        sequence=7,
-        position=Samples(7 * MIC_FRAME),
-        captured_at=UnixMicros(0),
-        pcm=bytes(2 * MIC_FRAME),
-    )
-    bus.publish_frame(mic_frames(SESSION), mic)
+    bus.publish_frame(mic_frames(SESSION), microphone(7))
     async with asyncio.timeout(5):
         await seen.summed_up.wait()
     (summary,) = seen.summaries
     assert (summary.worker, summary.first, summary.missing, summary.peak_dbfs) == (None, 7 * MIC_FRAME, 0, -120.0)
+    task.cancel()
+
+
+@pytest.mark.realtime
+async def test_a_microphone_that_is_sent_again_to_a_new_recognizer_is_counted_and_not_recorded() -> None:
+    bus = FakeBus()
+    seen, task = await tapped(bus)
+    for number in (7, 8, 7, 8, 9):
+        bus.publish_frame(mic_frames(SESSION), microphone(number))
+    async with asyncio.timeout(5):
+        await seen.summed_up.wait()
+    (summary,) = seen.summaries
+    assert (summary.frames, summary.repeated, summary.missing) == (5, 2, 0)
+    assert seen.speech == [], "a recording holds what the workers say"
     task.cancel()
 
 
