@@ -8,6 +8,7 @@ import numpy as np
 from hibari.g2p import G2P
 from hibari.voices import VOICES, voice_path
 
+from adapters.tts.faults import load_fault
 from adapters.tts.hibari_net import DURATION_HOP, Durations, HibariNet
 from adapters.tts.hibari_sound import windows
 from adapters.tts.hibari_text import Utterance, utterances
@@ -33,7 +34,8 @@ class HibariSynthesizer:
             self._net = HibariNet(Path(voice_path(voice, download_missing=False)), threads=threads)
             _ = self._g2p.oov  # loaded now, not with the first unknown word
         except Exception as error:
-            raise ModelUnavailable(f"hibari's voice {voice!r} cannot be loaded: {error}") from error
+            reason = f"hibari's voice {voice!r} cannot be loaded: {error or type(error).__name__}"
+            raise ModelUnavailable(reason, fault=load_fault(error)) from error
         self._model = model
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from hibari.g2p import G2P
 
+from adapters.tts.faults import load_fault
 from adapters.tts.hibari_text import Utterance, utterances
 from adapters.tts.inference import open_session
 from adapters.tts.kokoro_files import DURATIONS, model_file, styles, vocabulary
@@ -48,7 +49,8 @@ class KokoroSynthesizer:
         except ModelUnavailable:
             raise
         except Exception as error:
-            raise ModelUnavailable(f"Kokoro's voice {voice!r} cannot be loaded: {error}") from error
+            reason = f"Kokoro's voice {voice!r} cannot be loaded: {error or type(error).__name__}"
+            raise ModelUnavailable(reason, fault=load_fault(error)) from error
         self._model = model
 
     @property

@@ -89,7 +89,9 @@ def _assemble(file: Path, wanted: str) -> None:
                 content.write(block)
             content.write(_TRAILER)
         if digest.hexdigest() != wanted:
-            raise ModelUnavailable(f"Kokoro's model is damaged: its SHA-256 is not {wanted[:12]}…; re{INSTALL}")
+            raise ModelUnavailable(
+                f"Kokoro's model is damaged: its SHA-256 is not {wanted[:12]}…; re{INSTALL}", fault="checksum"
+            )
         beside.rename(file)
     finally:
         beside.unlink(missing_ok=True)
@@ -100,7 +102,7 @@ def _blocks() -> Iterator[bytes]:
         spec = find_spec(package)
         part = None if spec is None or spec.origin is None else Path(spec.origin).parent / "part.bin"
         if part is None or not part.is_file():
-            raise ModelUnavailable(f"a part of Kokoro's model is missing ({package}): {INSTALL}")
+            raise ModelUnavailable(f"a part of Kokoro's model is missing ({package}): {INSTALL}", fault="missing")
         with part.open("rb") as content:
             while block := content.read(_BLOCK):
                 yield block

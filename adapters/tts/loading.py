@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.voicepacks import VoicePack
+from adapters.voicepacks.verifying import check_weights
 from protocol.errors import ModelUnavailable
 from protocol.ports import Synthesizer
 
@@ -38,7 +39,8 @@ def load_synthesizer(
         ModelUnavailable: a package or a file is missing or broken, or no adapter knows the family.
     """
     if reason := pack.why_absent():
-        raise ModelUnavailable(f"{pack.model_id}: {reason}")
+        raise ModelUnavailable(f"{pack.model_id}: {reason}", fault="missing")
+    check_weights(pack)
     if pack.family not in FAMILIES:
         raise ModelUnavailable(f"no adapter knows the family {pack.family!r} of {pack.model_id}")
     if unknown := set(pack.options) - OPTIONS.get(pack.family, frozenset()):
@@ -58,7 +60,7 @@ def _piper(pack: VoicePack, place: Place) -> Synthesizer:
     try:
         from adapters.tts.piper import PiperSynthesizer  # noqa: PLC0415  # see the module's docstring
     except ImportError as error:
-        raise ModelUnavailable(f"Piper is not installed ({error}): install antiphon[piper]") from error
+        raise ModelUnavailable(f"Piper is not installed ({error}): install antiphon[piper]", fault="missing") from error
     return PiperSynthesizer(pack.model_id, weights=weights, config=config, cache=place.cache, threads=place.threads)
 
 

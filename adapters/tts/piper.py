@@ -11,6 +11,7 @@ import numpy.typing as npt
 from piper import PiperVoice
 from piper.config import PiperConfig
 
+from adapters.tts.faults import load_fault
 from adapters.tts.inference import open_session
 from adapters.tts.phrase import Sentence, phrase_chunks
 from adapters.tts.piper_graph import split_graphs
@@ -48,7 +49,8 @@ class PiperSynthesizer:
             self._front_end = open_session(self._graphs.front_end, threads=threads)
             self._decoder = open_session(self._graphs.decoder, threads=threads)
         except Exception as error:
-            raise ModelUnavailable(f"Piper's voice {weights.name} cannot be loaded: {error}") from error
+            reason = f"Piper's voice {weights.name} cannot be loaded: {error or type(error).__name__}"
+            raise ModelUnavailable(reason, fault=load_fault(error)) from error
         self._model = model
         self._voice = PiperVoice(session=None, config=self._config)  # it only phonemizes here
         self._alone = lru_cache(maxsize=4096)(self._phonemized_alone)
@@ -76,6 +78,7 @@ class PiperSynthesizer:
     def close(self) -> None:
         """Give the memory back."""
         del self._front_end, self._decoder
+        del self._alone  # its cache knows this object, which would wait for the garbage collector
 
     def _sentences(self, text: str) -> Iterator[list[str]]:
         spoken = speakable(text).replace("[[", "[ [")  # Piper takes what stands between [[ and ]] for phonemes

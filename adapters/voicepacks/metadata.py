@@ -130,7 +130,7 @@ class VoicePack(BaseModel):
             ModelUnavailable: it is missing, or the pack names none.
         """
         if reason := self.why_absent():
-            raise ModelUnavailable(f"{self.model_id}: {reason}")
+            raise ModelUnavailable(f"{self.model_id}: {reason}", fault="missing")
         for file in self.files():
             if file.role == role:
                 return file.path

@@ -89,7 +89,7 @@ class PackageSource(_Part):
     def _origin(self, package: str) -> Path:
         spec = find_spec(package)
         if spec is None or spec.origin is None:
-            raise ModelUnavailable(f"the package {package} is missing: install {self.distribution}")
+            raise ModelUnavailable(f"the package {package} is missing: install {self.distribution}", fault="missing")
         return Path(spec.origin)
 
     def file(self, name: str | None) -> Path:
@@ -100,7 +100,9 @@ class PackageSource(_Part):
         """
         path = self.folder() / (name or "")
         if not path.is_file():
-            raise ModelUnavailable(f"{path.name} is missing from {self.package}: reinstall {self.distribution}")
+            raise ModelUnavailable(
+                f"{path.name} is missing from {self.package}: reinstall {self.distribution}", fault="missing"
+            )
         return path
 
     def located(self) -> tuple[Located, ...]:

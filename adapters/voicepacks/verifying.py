@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from adapters.voicepacks.checksums import noted, sha256_of
 from adapters.voicepacks.metadata import VoicePack
 from adapters.voicepacks.sources import Located, PackageSource
+from protocol.errors import ModelUnavailable
 
 Verdict = Literal["right", "wrong", "missing", "unknown"]
+_FOUND_RIGHT: Final[set[tuple[str, int, int, str | None]]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,27 @@ def verify(pack: VoicePack) -> Iterator[Verified]:
         return
     for file in pack.files():
         yield _verify(file, file.sha256 or noted(file.path))
+
+
+def check_weights(pack: VoicePack) -> None:
+    """Before its files are loaded: each that has not changed since is read once only in this process.
+
+    What a package brings is not read: its installer has done that.
+
+    Raises:
+        ModelUnavailable: a file is not the one that the metadata, or the note of its download, promises.
+    """
+    if isinstance(pack.source, PackageSource):
+        return
+    for file in pack.files():
+        stat = file.path.stat()
+        seen = (str(file.path), stat.st_size, stat.st_mtime_ns, file.sha256)
+        if seen in _FOUND_RIGHT:
+            continue
+        found = _verify(file, file.sha256 or noted(file.path))
+        if found.verdict == "wrong":
+            raise ModelUnavailable(f"{pack.model_id}: {file.name}: its {found.detail}", fault="checksum")
+        _FOUND_RIGHT.add(seen)
 
 
 def _verify(file: Located, expected: str | None) -> Verified:
