@@ -114,7 +114,7 @@ class Gateway:
         effective = merged(self._defaults, config)
         peer = Peer(
             session=SessionId(secrets.token_hex(10)),
-            config=effective,
+            config=dataclasses.replace(effective, voice=config.voice),  # who names none takes what there is
             link=link,
             bus=self._bus,
             ears=self._ears,
@@ -189,7 +189,7 @@ class Gateway:
         except Refused as refused:
             missing.append(f"speech recognition: {refused.reason}")
         try:
-            self._choice.choose_tts(voice=self._defaults.voice, language=language, tentative=True)
+            self._choice.choose_tts(voice=None, language=language, tentative=True)
         except Refused as refused:
             missing.append(f"voice: {refused.reason}")
         if len(self._seats) + self._opening >= self._max_sessions:

@@ -70,6 +70,8 @@ class Voice:
             on_refused=on_refused,
         )
         self._seeker = Seeker(chores, self._find)
+        self._own: str | None = None
+        """What a session that names no voice has got, and keeps."""
         self._lost = False
         self._checking = False
         self._absence: Cancel | None = None
@@ -93,7 +95,10 @@ class Voice:
         Raises:
             Refused: by the router, or by all workers that could.
         """
-        self._line.use(await self._places.take(self._move.wanted))
+        place = await self._places.take(self._move.wanted)
+        self._own = self._move.wanted.voice or place.instead_of or place.model
+        self._move.wanted = dataclasses.replace(self._move.wanted, voice=self._own)
+        self._line.use(place)
         self._line.go_on()
 
     def want(self, wanted: Wanted) -> None:
@@ -102,7 +107,7 @@ class Voice:
         Raises:
             Refused: nobody can, or nobody has it in memory and it is not to be waited for.
         """
-        self._move.want(wanted)
+        self._move.want(dataclasses.replace(wanted, voice=wanted.voice or self._own))
 
     def between_turns(self) -> None:
         """One turn is over, the next has not begun."""
