@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -280,6 +281,37 @@ async def test_a_password_opens_and_a_wrong_one_does_not_and_none_is_logged(tmp_
     assert logs
     assert not [word for word in ("geheim", "falsch") if word in f"{logs} {refused.value}"]
     await stranger.close()
+
+
+async def test_the_rights_that_the_documentation_names_are_enough(redis_server: RedisServer, redis: Redis) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "registry.md").read_text()
+    commands = re.findall("`([A-Z]+)`", next(line for line in page.splitlines() if "The user needs" in line))
+    allowed = [f"+{command.lower()}" for command in commands]
+    await redis.acl_setuser(
+        "worker",
+        enabled=True,
+        passwords=["+geheim"],
+        commands=allowed,
+        keys=["tts:workers*", "asr:workers*"],
+        channels=["tts:workers:events", "asr:workers:events"],
+    )
+    url = redis_server.url.replace("redis://", "redis://worker:geheim@")
+    registry = a_redis_registry(url)
+    await redis.sadd("tts:workers", "stale")
+    watcher = Watcher()
+    with structlog.testing.capture_logs() as logs:
+        await registry.watch(watcher)
+        await registry.announce(WORKER)
+        assert await watcher.next() == (WORKER.name, WORKER)
+        await eventually(lambda: _is_forgotten(redis, "stale"))
+        await registry.withdraw(WORKER.name)
+        assert await watcher.next() == (WORKER.name, None)
+        await registry.close()
+    assert [line for line in logs if line["log_level"] == "warning"] == []
+
+
+async def _is_forgotten(redis: Redis, name: str) -> bool:
+    return not await redis.sismember("tts:workers", name)
 
 
 async def test_a_registry_may_be_reached_by_tls(tmp_path: Path) -> None:
