@@ -17,6 +17,8 @@ from protocol.workers import Announcement, Drain, LoadModel, ReloadModel, Unload
 _ANSWER_S: Final = 2.0
 _LOAD_S: Final = 120.0
 """A model of some gigabytes from a slow disk, after those that are loaded before it."""
+_UNLOAD_S: Final = 15.0
+"""It ends after what it is computing."""
 _ASK_EVERY_S: Final = 1.0
 _LEAST_PAUSE_S: Final = 0.2
 
@@ -35,14 +37,16 @@ class Fleet:
         *,
         answer_s: float = _ANSWER_S,
         load_s: float = _LOAD_S,
+        unload_s: float = _UNLOAD_S,
         ask_every_s: float = _ASK_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`answer_s` bounds each question and command, `load_s` those that load a model."""
+        """`answer_s` bounds each question, and commands but for those that load and unload models."""
         self._bus = bus
         self._registry = registry
         self._answer_s = answer_s
         self._load_s = load_s
+        self._unload_s = unload_s
         self._ask_every_s = ask_every_s
         self._models = ToldModels(bus, registry, answer_s=answer_s, clock=clock, on_change=self._tell)
         self._watchers: list[Callable[[], None]] = []
@@ -102,7 +106,7 @@ class Fleet:
 
     async def unload(self, worker: WorkerName, model: ModelId) -> WorkerView:
         """Give a model's memory back. Raises like `load`."""
-        return await self._steer(worker, UnloadModel(model=model), self._answer_s)
+        return await self._steer(worker, UnloadModel(model=model), self._unload_s)
 
     async def reload(self, worker: WorkerName, model: ModelId | None = None) -> WorkerView:
         """Let it read its voice packs anew, and load this model anew. Raises like `load`."""

@@ -64,7 +64,7 @@ def drain(
 
     Example: antiphon workers drain tts-piper-0
 
-    Whoever started it may start another one in its place: `antiphon up` does.
+    Its sessions go on elsewhere if there is another worker for them. `antiphon up` does not start it again.
     """
     from rich.console import Console  # noqa: PLC0415
 

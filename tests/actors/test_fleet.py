@@ -22,7 +22,8 @@ class Stage:
     def __init__(self, **options: Any) -> None:
         self.bus = FakeBus()
         self.registry = FakeRegistry()
-        self.fleet = Fleet(self.bus, self.registry, **{"answer_s": 0.05, "ask_every_s": 0.01, **options})
+        quickly = {"answer_s": 0.05, "unload_s": 0.05, "ask_every_s": 0.01}
+        self.fleet = Fleet(self.bus, self.registry, **{**quickly, **options})
 
     async def worker(self, announced: Announcement, **users: int) -> OperatedWorker:
         return await OperatedWorker(self.bus, self.registry, announced, **users).start()
