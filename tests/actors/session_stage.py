@@ -122,6 +122,7 @@ class Stage:
         self.emitted: list[Message] = []
         self.refusing: set[str] = set()
         self.silent_workers: set[WorkerName] = set()
+        self.full: set[WorkerName] = set()
         self.full_workers: set[WorkerName] = set()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_count = 0
@@ -156,7 +157,9 @@ class Stage:
         def on_command(_subject: Subject, message: Any, respond: Respond | None) -> None:
             if isinstance(message, StartSpeaking) and respond is not None and name not in self.silent_workers:
                 model = message.model or ModelId("hibari-heart")
-                if model in self.refusing:
+                if name in self.full:
+                    respond(SpeakingRefused(session=message.session, code="too-many-sessions", reason="full"))
+                elif model in self.refusing:
                     respond(SpeakingRefused(session=message.session, code="model-unavailable", reason="no files"))
                 else:
                     respond(SpeakingReady(session=message.session, model=model, sample_rate=48_000, resident=True))

@@ -283,3 +283,83 @@ def test_a_client_that_heard_everything_goes_on_with_a_fade() -> None:
     assert gate.rewind(ONE, SPEECH_FRAME)
     assert pulled(gate).flags == Flags.COMFORT
     assert pulled(gate) == a_frame(1)
+
+
+def test_a_turn_that_goes_on_under_another_number_begins_where_what_is_here_ends() -> None:
+    gate = PlayoutGate()
+    gate.expect(ONE)
+    for number in range(4):
+        gate.offer(a_frame(number, turn=ONE))
+    gate.pull()
+    gate.succeed(TWO)
+    assert gate.turn == TWO
+    assert not gate.offer(a_frame(4, turn=ONE))
+    gate.offer(a_frame(0, turn=TWO))
+    pulled = [gate.pull() for _ in range(5)]
+    assert [(p.frame.turn, p.frame.position) for p in pulled if p and p.frame.flags != Flags.COMFORT] == [
+        (ONE, SPEECH_FRAME),
+        (ONE, 2 * SPEECH_FRAME),
+        (ONE, 3 * SPEECH_FRAME),
+        (TWO, 0),
+    ]
+    assert pulled[3] is not None
+    assert pulled[3].frame.flags == Flags.COMFORT
+    assert pulled[4] is not None
+    assert pulled[4].first
+    assert gate.played == SPEECH_FRAME
+
+
+def test_what_is_left_of_a_turn_that_goes_on_is_held_released_and_flushed_with_it() -> None:
+    gate = PlayoutGate()
+    gate.expect(ONE)
+    for number in range(6):
+        gate.offer(a_frame(number, turn=ONE))
+    gate.pull()
+    gate.succeed(TWO)
+    gate.pull()
+    gate.hold(TWO)
+    cut = gate.pull()
+    assert cut is not None
+    assert cut.frame.flags == Flags.COMFORT
+    assert gate.pull() is None
+    gate.release(TWO)
+    again = gate.pull()
+    assert again is not None
+    assert (again.frame.turn, again.frame.position) == (ONE, 2 * SPEECH_FRAME)
+    gate.flush(TWO)
+    fade = gate.pull()
+    assert fade is not None
+    assert fade.frame.flags == Flags.COMFORT
+    assert gate.pull() is None
+
+
+def test_a_held_turn_that_goes_on_drops_what_is_here_and_stays_held() -> None:
+    gate = PlayoutGate()
+    gate.expect(ONE)
+    gate.offer(a_frame(0, turn=ONE))
+    gate.hold(ONE)
+    gate.succeed(TWO)
+    gate.offer(a_frame(0, turn=TWO))
+    assert gate.held
+    assert gate.pull() is None
+    gate.release(TWO)
+    pulled = gate.pull()
+    assert pulled is not None
+    assert (pulled.frame.turn, pulled.first) == (TWO, True)
+
+
+def test_a_turn_is_complete_when_nothing_more_is_wanted_of_its_worker() -> None:
+    gate = PlayoutGate()
+    assert gate.complete
+    gate.expect(ONE)
+    assert not gate.complete
+    gate.offer(a_frame(0, turn=ONE))
+    assert not gate.complete
+    gate.offer(a_frame(1, turn=ONE, flags=Flags.LAST))
+    assert gate.complete
+    gate.pull()
+    gate.pull()
+    assert gate.complete
+    gate.expect(TWO)
+    gate.flush(TWO)
+    assert gate.complete

@@ -29,6 +29,7 @@ class Gate(RuleBasedStateMachine):
         self.held = False
         self.flushed = True
         self.heard: list[int] = []
+        self.tail: list[tuple[TurnId, int]] = []
         self.comfort_since_silent = 0
         self.rewound = 0
 
@@ -37,6 +38,15 @@ class Gate(RuleBasedStateMachine):
         if turn > self.turn:
             self.turn, self.held, self.flushed, self.heard = turn, held, False, []
         self.gate.expect(turn, held=held)
+
+    @rule(turn=TURNS)
+    def succeed(self, turn: TurnId) -> None:
+        if turn > self.turn:
+            if not self.held:
+                first = len(self.heard)
+                self.tail += [(self.turn, first + i) for i in range(self.gate.queued // SPEECH_FRAME)]
+            self.turn, self.flushed, self.heard = turn, False, []
+        self.gate.succeed(turn)
 
     def _offer(self, turn: TurnId, index: int) -> None:
         flags = Flags.LAST if index == LENGTH - 1 else Flags.NONE
@@ -76,7 +86,7 @@ class Gate(RuleBasedStateMachine):
     def flush(self, turn: TurnId) -> None:
         self.gate.flush(turn)
         if turn == self.turn:
-            self.flushed, self.held = True, False
+            self.flushed, self.held, self.tail = True, False, []
 
     @rule(back=st.integers(-1, 4))
     def rewind(self, back: int) -> None:
@@ -104,6 +114,11 @@ class Gate(RuleBasedStateMachine):
             assert not shut or self.comfort_since_silent <= 1, "more than one fade came out of a shut gate"
             return
         assert not shut, "a shut gate let speech out"
+        if self.tail:
+            assert (frame.turn, frame.sequence) == self.tail.pop(0), "what was left of a turn is not played first"
+            assert not out.first
+            assert not out.last
+            return
         assert frame.turn == self.turn, "a frame of an old turn came out"
         assert out.first == (not self.heard)
         assert out.last == (len(self.heard) == LENGTH - 1)
@@ -126,6 +141,8 @@ class Gate(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened, a turn that is neither held nor flushed can be played to its end."""
         self.expect(TurnId(9), held=False)
+        while self.tail:
+            self.pull()
         for index in range(LENGTH):
             self._offer(self.turn, index)
             self.pull()
