@@ -125,6 +125,9 @@ class Router:
         Raises:
             Refused: nobody can serve this.
         """
+        if not tentative:
+            for name in wanted.avoid:
+                self._roster.doubt(name, self._clock())
         try:
             decision = self._decide(wanted, when_cold)
         except Refused as refused:

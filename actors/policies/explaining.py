@@ -77,9 +77,8 @@ class _Judge:
         fault = _unready(worker) or unfit or _unavailable(worker, self._wanted)
         if fault is not None:
             return _Judged((2, not resident, entry.rank), worker, fault, resident)
-        return _Judged(
-            (1, not resident, entry.rank), worker, self._not_in_memory(worker) or self._lost(entry), resident
-        )
+        lost = self._not_in_memory(worker) or self._doubted(worker) or self._lost(entry)
+        return _Judged((1, not resident, entry.rank), worker, lost, resident)
 
     def _merit(self, won: _Won) -> str:
         placement = won.decision.placement
@@ -106,6 +105,10 @@ class _Judge:
             return Misfit("not-resident", f"{missing}; it is at {self._won.name}")
         return None
 
+    def _doubted(self, worker: Announcement) -> Misfit | None:
+        doubted = self._roster.is_doubted(worker.name)
+        return Misfit("avoided", "has just refused or failed a session") if doubted else None
+
     def _lost(self, entry: Entry) -> Misfit:
         """By its load or its speed."""
         worker, rank = entry.worker, entry.rank
@@ -113,6 +116,8 @@ class _Judge:
         if self._won is None or rank.standing != OPEN:
             return Misfit("full", f"{worker.sessions} of {worker.capacity} sessions, and {placed} just sent there")
         winner, best = self._won.name, self._won.entry.rank
+        if rank.crowd != best.crowd:
+            return Misfit("busier", _taken(rank, best, winner))
         if rank.queue != best.queue:
             just = f", {placed} of them sessions just sent there" if placed else ""
             return Misfit("longer-queue", f"{rank.queue} waiting{just}; {best.queue} at {winner}")
@@ -120,7 +125,7 @@ class _Judge:
             at_winner = _first_audio(self._won.entry.worker)
             return Misfit("slower", f"{_first_audio(worker)}; {at_winner} at {winner}")
         if rank.load != best.load:
-            return Misfit("busier", f"{rank.load:.0%} of its places taken; {best.load:.0%} at {winner}")
+            return Misfit("busier", _taken(rank, best, winner))
         return Misfit("equal", f"as good as {winner} (first sound within {LATENCY_STEP_MS:g} ms): they take turns")
 
 
@@ -136,6 +141,10 @@ def _unavailable(worker: Announcement, wanted: Requirements) -> Misfit | None:
     if worker.sessions >= worker.capacity:
         return Misfit("full", f"{worker.sessions} of {worker.capacity} sessions")
     return None
+
+
+def _taken(rank: Rank, best: Rank, winner: WorkerName) -> str:
+    return f"{rank.load:.0%} of its places taken; {best.load:.0%} at {winner}"
 
 
 def _first_audio(worker: Announcement) -> str:

@@ -17,6 +17,10 @@ TRIAL_SESSIONS: Final = 2
 """As many sessions a worker gets as if it were the fastest before its latency is known; after that, it ranks as the
 slowest until it has been measured."""
 _SLOWEST: Final = 1_000_000
+ROOMY: Final = 0.75
+"""Up to this share of its places a worker is chosen by queue and latency. Beyond, room comes first: others place there
+too, and a view is up to 2 s old, so whoever fills a worker to the brim is often refused by it."""
+_CROWD_STEPS: Final = 16
 
 
 class Rank(NamedTuple):
@@ -24,12 +28,14 @@ class Rank(NamedTuple):
 
     Attributes:
         standing: `OPEN`, `LIKELY_FULL` or `CLOSED`.
+        crowd: 0 while there is room, then the share of its places that is taken, in steps.
         queue: pieces of text that wait, each session placed since the last announcement counted as one.
         latency: the p50 from text to first sound, in steps.
         load: the share of its places that is taken, those placed since included.
     """
 
     standing: int
+    crowd: int
     queue: int
     latency: int
     load: float
@@ -40,17 +46,23 @@ class Rank(NamedTuple):
         return self.standing != CLOSED
 
 
-def rank_of(worker: Announcement, placed: int) -> Rank:
-    """As it announced itself, with the sessions that were placed there since."""
+def rank_of(worker: Announcement, placed: int, *, doubted: bool = False) -> Rank:
+    """As it announced itself, with the sessions that were placed there since; `doubted`: it has refused one since."""
     sessions = worker.sessions + placed
     load = sessions / worker.capacity if worker.capacity else 1.0
-    return Rank(_standing(worker, sessions), worker.metrics.queue_depth + placed, _latency(worker, sessions), load)
+    return Rank(
+        _standing(worker, sessions, doubted=doubted),
+        0 if load < ROOMY else 1 + int((load - ROOMY) * _CROWD_STEPS),
+        worker.metrics.queue_depth + placed,
+        _latency(worker, sessions),
+        load,
+    )
 
 
-def _standing(worker: Announcement, sessions: int) -> int:
+def _standing(worker: Announcement, sessions: int, *, doubted: bool) -> int:
     if worker.state != "ready" or worker.sessions >= worker.capacity:
         return CLOSED
-    return OPEN if sessions < worker.capacity else LIKELY_FULL
+    return LIKELY_FULL if doubted or sessions >= worker.capacity else OPEN
 
 
 def _latency(worker: Announcement, sessions: int) -> int:

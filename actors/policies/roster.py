@@ -1,7 +1,9 @@
 """Who works here, kept so that a choice among hundreds takes microseconds. Pure: `now` and `tie` come in."""
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final
 
 from actors.policies.outstanding import Outstanding
 from actors.policies.ranking import OPEN, Rank, rank_of
@@ -32,11 +34,28 @@ class Entry:
         self.rank = rank
 
 
-class Able(NamedTuple):
-    """Those who could serve a request, whatever their load."""
+class Able:
+    """Those who could serve a request, whatever their load; each list in the order of the names."""
 
-    warm: tuple[Entry, ...]
-    cold: tuple[Entry, ...]
+    __slots__ = ("cold", "wanted", "warm")
+
+    def __init__(self, wanted: Requirements) -> None:
+        self.wanted = wanted
+        self.warm: list[Entry] = []
+        self.cold: list[Entry] = []
+
+    def admit(self, entry: Entry) -> None:
+        """If it can serve."""
+        if entry.worker.kind == self.wanted.kind and misfit(entry.worker, self.wanted) is None:
+            insort(self.warm if is_warm(entry.worker, self.wanted) else self.cold, entry, key=_name)
+
+    def dismiss(self, entry: Entry) -> None:
+        """If it is among them."""
+        for group in (self.warm, self.cold):
+            place = bisect_left(group, entry.worker.name, key=_name)
+            if place < len(group) and group[place] is entry:
+                del group[place]
+                return
 
 
 _Signature = tuple[WorkerKind, str, ModelId | None, tuple[Need, ...], int | None]
@@ -53,6 +72,7 @@ class Roster:
         self._entries: dict[WorkerName, Entry] = {}
         self._able: dict[_Signature, Able] = {}
         self._outstanding = Outstanding()
+        self._doubts = Outstanding()
         for worker in workers:
             self.put(worker)
 
@@ -61,22 +81,25 @@ class Roster:
 
     def put(self, worker: Announcement) -> None:
         """It has announced itself."""
-        self._outstanding.settle(worker.name)
+        self._settle(worker.name)
         rank = rank_of(worker, 0)
         entry = self._entries.get(worker.name)
         if entry is None:
-            self._entries[worker.name] = Entry(worker, rank)
-            self._able.clear()
+            entry = self._entries[worker.name] = Entry(worker, rank)
+        elif _is_as_able(entry.worker, worker):
+            entry.worker, entry.rank = worker, rank
             return
-        if not _is_as_able(entry.worker, worker):
-            self._able.clear()
+        self._dismiss(entry)
         entry.worker, entry.rank = worker, rank
+        for able in self._able.values():
+            able.admit(entry)
 
     def remove(self, name: WorkerName) -> None:
         """It is gone."""
-        if self._entries.pop(name, None) is not None:
-            self._outstanding.settle(name)
-            self._able.clear()
+        entry = self._entries.pop(name, None)
+        if entry is not None:
+            self._settle(name)
+            self._dismiss(entry)
 
     def placed(self, name: WorkerName, now: float) -> None:
         """A session was sent there: count it until the worker does."""
@@ -84,14 +107,25 @@ class Roster:
             self._outstanding.add(name, now)
             self._rerank(name)
 
-    def expire(self, now: float) -> None:
-        """Stop counting sessions of which no worker has said anything."""
-        for name in self._outstanding.expired(now):
+    def doubt(self, name: WorkerName, now: float) -> None:
+        """It has refused a session, or failed one: try others first until it speaks again."""
+        if name in self._entries and not self._doubts.of(name):
+            self._doubts.add(name, now)
             self._rerank(name)
+
+    def expire(self, now: float) -> None:
+        """Stop counting sessions, and doubts, of which no worker has said anything."""
+        for guesses in (self._outstanding, self._doubts):
+            for name in guesses.expired(now):
+                self._rerank(name)
 
     def placed_at(self, name: WorkerName) -> int:
         """Sessions that were sent there since it last spoke."""
         return self._outstanding.of(name)
+
+    def is_doubted(self, name: WorkerName) -> bool:
+        """Whether it has refused or failed one since it last spoke."""
+        return self._doubts.of(name) > 0
 
     # --- choosing ---------------------------------------------------------------------------------------------------
     def choose(self, wanted: Requirements, *, tie: int = 0) -> Announcement:
@@ -101,10 +135,10 @@ class Roster:
             Refused: `no-worker`, `no-such-model`, `no-such-language`, `no-such-capability`, `no-such-sample-rate`,
                 `no-other-worker`, `no-capacity`: how far the best of them came.
         """
-        warm, cold = self.able(wanted)
-        best = _best(warm, wanted.avoid, tie)
+        able = self.able(wanted)
+        best = _best(able.warm, wanted.avoid, tie)
         if best is None or best.rank.standing != OPEN:
-            other = _best(cold, wanted.avoid, tie)
+            other = _best(able.cold, wanted.avoid, tie)
             if best is None or (other is not None and other.rank.standing == OPEN):
                 best = other
         if best is None:
@@ -121,36 +155,39 @@ class Roster:
         return best.worker
 
     def able(self, wanted: Requirements) -> Able:
-        """Those who could serve this if they were free; in the order of their names."""
+        """Those who could serve this if they were free. Worked out once, and kept up to date from then on."""
         signature = (wanted.kind, wanted.language, wanted.model, wanted.needs, wanted.sample_rate)
         able = self._able.get(signature)
         if able is None:
             if len(self._able) >= _REMEMBERED:
                 self._able.clear()
-            able = self._able[signature] = self._find_able(wanted)
+            able = self._able[signature] = Able(replace(wanted, avoid=frozenset()))
+            for entry in self._entries.values():
+                able.admit(entry)
         return able
 
     def of_kind(self, kind: WorkerKind) -> Iterator[Entry]:
         """All of them, in the order of their names."""
         return (self._entries[name] for name in sorted(self._entries) if self._entries[name].worker.kind == kind)
 
-    def _find_able(self, wanted: Requirements) -> Able:
-        warm: list[Entry] = []
-        cold: list[Entry] = []
-        for entry in self.of_kind(wanted.kind):
-            if misfit(entry.worker, wanted) is None:
-                (warm if is_warm(entry.worker, wanted) else cold).append(entry)
-        return Able(tuple(warm), tuple(cold))
+    def _dismiss(self, entry: Entry) -> None:
+        for able in self._able.values():
+            able.dismiss(entry)
 
     def _rerank(self, name: WorkerName) -> None:
         entry = self._entries.get(name)
         if entry is not None:
-            entry.rank = rank_of(entry.worker, self._outstanding.of(name))
+            entry.rank = rank_of(entry.worker, self._outstanding.of(name), doubted=self.is_doubted(name))
+
+    def _settle(self, name: WorkerName) -> None:
+        self._outstanding.settle(name)
+        self._doubts.settle(name)
 
     # --- refusing ---------------------------------------------------------------------------------------------------
     def _refusal(self, wanted: Requirements) -> Refused:
         kind = wanted.kind
-        able = [entry.worker for group in self.able(wanted) for entry in group]
+        groups = self.able(wanted)
+        able = [entry.worker for entry in (*groups.warm, *groups.cold)]
         if not able:
             return self._nobody_able(wanted)
         ready = [worker for worker in able if worker.state == "ready"]
@@ -191,6 +228,10 @@ def _best(entries: Sequence[Entry], avoid: frozenset[WorkerName], tie: int) -> E
         return None
     equals = [entry for entry, rank in zip(entries, ranks, strict=True) if rank == lowest]
     return equals[tie % len(equals)]
+
+
+def _name(entry: Entry) -> WorkerName:
+    return entry.worker.name
 
 
 def _is_as_able(before: Announcement, after: Announcement) -> bool:

@@ -157,6 +157,14 @@ async def test_a_guess_ends_though_the_worker_says_nothing_new() -> None:
     assert router._roster.placed_at(WorkerName("a")) == 0
 
 
+async def test_who_refused_one_session_is_not_sent_the_next_one() -> None:
+    router, _ = await a_router(a_voice("a", HIBARI), replace(a_voice("b", HIBARI), sessions=2))
+    refused = router.choose_tts(voice=HIBARI, language="en").worker.name
+    assert refused == "a"
+    router.choose_tts(voice=HIBARI, language="en", avoid=frozenset({refused}))
+    assert router.choose_tts(voice=HIBARI, language="en").worker.name == "b"
+
+
 async def test_a_worker_that_goes_is_no_longer_chosen_and_one_that_comes_is() -> None:
     router, registry = await a_router(a_voice("a", HIBARI))
     await registry.withdraw(WorkerName("a"))

@@ -85,6 +85,14 @@ def test_sessions_that_were_just_sent_there_are_told_apart() -> None:
     assert found["full"] == ("full", "0 of 1 sessions, and 1 just sent there")
 
 
+def test_one_that_has_just_refused_or_is_crowded_is_said_to_be() -> None:
+    roster = Roster([BEST, a_worker("b"), a_worker("crowded", sessions=3)])
+    roster.doubt(WorkerName("b"), 0.0)
+    found = explained(roster)
+    assert found["b"] == ("avoided", "has just refused or failed a session")
+    assert found["crowded"] == ("busier", "75% of its places taken; 0% at best")
+
+
 def test_the_chosen_one_comes_first_then_the_best_of_the_others_then_those_that_cannot_serve() -> None:
     roster = Roster([a_worker("a", state="draining"), a_worker("slow", p50=900.0), a_worker("queue", queue=9), BEST])
     assert list(explained(roster)) == ["best", "slow", "queue", "a"]

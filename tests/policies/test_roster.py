@@ -1,6 +1,9 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.policies.outstanding import FORGET_AFTER_S
 from actors.policies.roster import Roster
@@ -43,7 +46,7 @@ def test_then_the_shortest_queue() -> None:
 
 
 def test_then_the_first_sound() -> None:
-    assert chosen(a_worker("a", p50=180.0), a_worker("b", p50=60.0, sessions=3)) == "b"
+    assert chosen(a_worker("a", p50=180.0), a_worker("b", p50=60.0, sessions=2)) == "b"
 
 
 def test_then_the_smallest_share_of_taken_places() -> None:
@@ -130,6 +133,32 @@ def test_a_worker_that_is_probably_full_comes_after_a_cold_one_and_is_asked_when
     assert roster.choose(AS_A).name == "warm"
 
 
+def test_who_has_just_refused_is_asked_last_until_it_speaks_again() -> None:
+    roster = Roster([a_worker("a"), a_worker("b", queue=9)])
+    roster.doubt(WorkerName("a"), 0.0)
+    assert roster.choose(AS_A).name == "b"
+    assert roster.choose(replace(AS_A, avoid=frozenset({WorkerName("b")}))).name == "a"
+    roster.put(a_worker("a"))
+    assert roster.choose(AS_A).name == "a"
+
+
+def test_a_doubt_ends_by_itself() -> None:
+    roster = Roster([a_worker("a"), a_worker("b", queue=9)])
+    roster.doubt(WorkerName("a"), 0.0)
+    roster.doubt(WorkerName("a"), 1.0)
+    roster.doubt(WorkerName("gone"), 1.0)
+    roster.expire(FORGET_AFTER_S)
+    assert roster.choose(AS_A).name == "a"
+
+
+def test_beyond_three_quarters_room_comes_before_queue_and_speed() -> None:
+    crowded = a_worker("fast", sessions=12, capacity=16, p50=20.0)
+    slow = a_worker("slow", sessions=8, capacity=16, p50=900.0, queue=2)
+    assert chosen(crowded, slow) == "slow"
+    assert chosen(replace(crowded, sessions=11), slow) == "fast"
+    assert chosen(crowded, replace(slow, resident_models=())) == "fast"
+
+
 # --- what changes is noticed ----------------------------------------------------------------------------------------
 def test_a_model_that_was_loaded_or_let_go_is_noticed() -> None:
     roster = Roster([a_worker("a"), a_worker("b", resident_models=())])
@@ -164,6 +193,48 @@ def test_many_different_wishes_do_not_fill_the_memory() -> None:
             roster.choose(Requirements(kind="tts", language="en", model=ModelId(f"m{number}")))
     assert len(roster._able) <= 256
     assert roster.choose(AS_A).name == "a"
+
+
+_NAMES = st.sampled_from([WorkerName(f"w{number}") for number in range(6)])
+_CHANGES = st.one_of(
+    st.tuples(_NAMES, st.none()),
+    st.tuples(
+        _NAMES,
+        st.builds(
+            lambda models, resident, kind, languages: a_worker(
+                "x",
+                models=models,
+                resident_models=tuple(m for m in models if m in resident),
+                kind=kind,
+                capabilities=Capabilities(languages=languages),
+            ),
+            st.sampled_from([(), (A,), (B,), (A, B)]),
+            st.sampled_from([(), (A,), (B,), (A, B)]),
+            st.sampled_from(["tts", "asr"]),
+            st.sampled_from([("en",), ("de",), ("de", "en")]),
+        ),
+    ),
+)
+
+
+@given(st.lists(_CHANGES, max_size=30))
+def test_what_is_kept_at_hand_is_what_would_be_worked_out_anew(
+    changes: list[tuple[WorkerName, Announcement | None]],
+) -> None:
+    wishes = [AS_A, replace(AS_A, model=None), replace(AS_A, language="de"), replace(AS_A, kind="asr", model=None)]
+    roster, known = Roster(), dict[WorkerName, Announcement]()
+    for name, announcement in changes:
+        if announcement is None:
+            known.pop(name, None)
+            roster.remove(name)
+        else:
+            known[name] = replace(announcement, name=name)
+            roster.put(known[name])
+        fresh = Roster(known.values())
+        for wanted in wishes:
+            kept, anew = roster.able(wanted), fresh.able(wanted)
+            assert [e.worker for e in kept.warm] == [e.worker for e in anew.warm]
+            assert [e.worker for e in kept.cold] == [e.worker for e in anew.cold]
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
