@@ -49,6 +49,7 @@ class Move:
         self._under_way = False
         self._worth_waiting = False
         self._rests = False
+        self._is_loading = False
         self._known: dict[WorkerName, UnixMicros | None] = {}
 
     def want(self, wanted: Wanted) -> None:
@@ -59,7 +60,7 @@ class Move:
         """
         self._places.look(wanted)
         self.wanted = wanted
-        self._asked_for, self._rests = True, False
+        self._asked_for, self._rests, self._is_loading = True, False, False
         self.prepare()
 
     def prepare(self, *, now: bool = False) -> None:
@@ -129,10 +130,22 @@ class Move:
         except Refused:
             return None  # nobody else
         if found.instead_of is not None:
-            self._places.have_loaded(wanted)
+            self._have_loaded(wanted)
         if stays and here.suits(wanted) and (found.model == here.model or found.instead_of is not None):
             return None if here.agrees(wanted) else here.agreeing(wanted)
         return found
+
+    def _have_loaded(self, wanted: Wanted) -> None:
+        """Once in a while: what fails is tried again, and what is under way is not asked for at each word."""
+        if self._is_loading:
+            return
+
+        def end() -> None:
+            self._is_loading = False
+
+        self._is_loading = True
+        self._chores.later(REST_S, end)
+        self._places.have_loaded(wanted)
 
     async def _go(self, here: Place, better: Place) -> None:
         asked_for, self._asked_for = self._asked_for, False

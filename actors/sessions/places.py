@@ -26,6 +26,9 @@ COLD_TIMEOUT_S: Final = 30.0
 HASTE_S: Final = 5.0
 """In the middle of a reply another voice is better than a long silence."""
 
+_TAKES_NOBODY: Final = frozenset({"too-many-sessions", "draining", "voice-unreachable"})
+"""Refusals that another voice would get from the same worker, too."""
+
 log = structlog.get_logger()
 
 
@@ -117,6 +120,7 @@ class Places:
         *,
         when_cold: WhenCold | None = None,
         avoid: Collection[WorkerName] = (),
+        full: set[WorkerName] | None = None,
         patience_s: float = COLD_TIMEOUT_S,
     ) -> Place:
         """A place at the first candidate that grants one.
@@ -125,12 +129,13 @@ class Places:
             wanted: the voice.
             when_cold: instead of what `wanted` says.
             avoid: not asked.
+            full: not asked either; who turns out to take nobody, in whatever voice, is added.
             patience_s: how long each one may load a model.
 
         Raises:
             Refused: the last one who was asked says why; or there is nobody to ask.
         """
-        tried, refusal = set(avoid), None
+        tried, refusal = set(avoid) | (full or set()), None
         while True:
             try:
                 placement = self._router.choose_tts(
@@ -148,6 +153,8 @@ class Places:
                 log.info("passed over", session=self._session, worker=place.name, code=refused.code)
                 refusal = refused
                 tried.add(place.name)
+                if full is not None and refused.code in _TAKES_NOBODY:
+                    full.add(place.name)
             else:
                 return place
 
@@ -163,9 +170,10 @@ class Places:
         """
         any_voice = dataclasses.replace(wanted, voice=None)
         refusal: Refused | None = None
+        full: set[WorkerName] = set()
         for wish, avoid in ((wanted, doubted), (any_voice, doubted), (wanted, ()), (any_voice, ())):
             try:
-                return await self.take(wish, when_cold="fallback", avoid=avoid, patience_s=HASTE_S)
+                return await self.take(wish, when_cold="fallback", avoid=avoid, full=full, patience_s=HASTE_S)
             except Refused as refused:
                 refusal = refusal or refused
         raise refusal or Refused("no-voice", "No worker speaks.")
