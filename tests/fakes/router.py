@@ -70,7 +70,10 @@ class FakeRouter:
         return [
             worker
             for worker in self.workers.values()
-            if worker.kind == kind and worker.name not in avoid and language in worker.capabilities.languages
+            if worker.kind == kind
+            and worker.state == "ready"
+            and worker.name not in avoid
+            and language in worker.capabilities.languages
         ]
 
     def voices(self) -> tuple[str, ...]:
