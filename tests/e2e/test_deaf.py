@@ -1,4 +1,4 @@
-"""The recognizer dies while somebody speaks or is about to: what they say is answered, whole, and no error is told."""
+"""The recognizer dies, or NATS, while somebody speaks or is about to: what they say is answered whole, without an error."""
 
 import asyncio
 import os
@@ -86,6 +86,17 @@ async def test_what_is_half_said_when_the_recognizer_dies_is_answered_whole(syst
         asked = _asks(client, LONG)
         await asyncio.sleep(INTO_IT_S)
         killed_at = await asyncio.to_thread(_strike, system.parts()["asr"].pid, signal.SIGKILL)
+        note(await _answered(client, asked, since=killed_at))
+        assert client.events(SessionError) == []
+    await asyncio.to_thread(_wait_until_back, system)
+
+
+async def test_what_is_half_said_when_nats_restarts_is_answered_whole(system: System, note: Note) -> None:
+    async with await WebSocketClient.open(system.url) as client:
+        await _answered(client, _asks(client, GREETING))
+        asked = _asks(client, LONG)
+        await asyncio.sleep(INTO_IT_S)
+        killed_at = await asyncio.to_thread(_strike, system.parts()["nats"].pid, signal.SIGKILL)
         note(await _answered(client, asked, since=killed_at))
         assert client.events(SessionError) == []
     await asyncio.to_thread(_wait_until_back, system)
