@@ -90,7 +90,9 @@ class SpeakingSessions:
     def open(self, start: StartSpeaking, respond: Respond | None) -> None:
         """Load what it asks for, then answer. A later request of the same session replaces an earlier one."""
         self._cancel_opening(start.session)
-        task = asyncio.get_running_loop().create_task(self._open(start, respond))
+        others = {*self._sessions, *self._opening} - {start.session}
+        has_room = len(others) < self._capacity  # decided here: of two that come at once, the first one gets the place
+        task = asyncio.get_running_loop().create_task(self._open(start, respond, has_room=has_room))
         self._opening[start.session] = task
         task.add_done_callback(lambda done: self._opened(start.session, done))
 
@@ -124,9 +126,9 @@ class SpeakingSessions:
         for name in {*self._sessions, *self._opening}:
             self.end(name)
 
-    async def _open(self, start: StartSpeaking, respond: Respond | None) -> None:
+    async def _open(self, start: StartSpeaking, respond: Respond | None, *, has_room: bool) -> None:
         try:
-            ready = await self._hold(start)
+            ready = await self._hold(start, has_room=has_room)
         except Refused as error:
             if respond is not None:
                 respond(SpeakingRefused(session=start.session, code=error.code, reason=error.reason[:1000]))
@@ -134,12 +136,12 @@ class SpeakingSessions:
         if respond is not None:
             respond(ready)
 
-    async def _hold(self, start: StartSpeaking) -> SpeakingReady:
+    async def _hold(self, start: StartSpeaking, *, has_room: bool) -> SpeakingReady:
         if self.draining:
             raise Refused("draining", "this worker takes no new sessions")
         if start.reference is not None:
             raise Refused("no-such-reference", "the voices here cannot imitate a reference")
-        if len({*self._sessions, *self._opening}) > self._capacity:
+        if not has_room:
             raise Refused("too-many-sessions", f"this worker speaks for {self._capacity} sessions already")
         model = start.model or self._default()
         if not self._models.speaks(model, start.language):
