@@ -1,15 +1,21 @@
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
+from actors.gateway import Gateway
 from actors.liveness import LivingRegistry
-from protocol.ids import Millis, UnixMicros, WorkerName
+from actors.router import Router
+from protocol.conversation import SessionConfig
+from protocol.ids import Millis, ModelId, UnixMicros, WorkerName
 from protocol.subjects import worker_event
-from protocol.workers import Announcement, Pulse
+from protocol.workers import Announcement, Pulse, WorkerKind
 from tests.fakes.bus import FakeBus
 from tests.fakes.clock import FakeClock
+from tests.fakes.detector import FakeDetector
 from tests.fakes.registry import FakeRegistry
+from tests.fakes.session import Sessions
 
 NAME = WorkerName("tts-hibari-0")
 OTHER = WorkerName("tts-piper-0")
@@ -147,3 +153,32 @@ async def test_a_closed_registry_judges_nobody(scene: Scene) -> None:
     scene.clock.advance(10)
     assert scene.clock.waiting == 0
     assert scene.last == (NAME, True)
+
+
+@pytest.mark.parametrize("kind", ["asr", "tts"])
+async def test_readiness_misses_the_only_worker_of_a_kind_within_a_second_and_sees_it_again(kind: WorkerKind) -> None:
+    scene = Scene()
+    router = Router(scene.registry)
+    await router.start()
+    gateway = Gateway(
+        bus=scene.bus,
+        choice=router,
+        ears=FakeDetector(),
+        make_session=Sessions(),
+        defaults=SessionConfig(voice="hibari-heart", language="en"),
+    )
+    names: dict[WorkerKind, WorkerName] = {"asr": WorkerName("asr-whisper-0"), "tts": NAME}
+    for of_kind, name in names.items():
+        models = (ModelId("hibari-heart"),)
+        said = dataclasses.replace(worker(name), kind=of_kind, models=models, resident_models=models)
+        await scene.beneath.announce(said)
+        await scene.pulse(name)
+    assert gateway.readiness().ready
+    await scene.pulses(1, *(name for of_kind, name in names.items() if of_kind != kind))
+    readiness = gateway.readiness()
+    assert not readiness.ready
+    assert [missing.partition(":")[0] for missing in readiness.missing] == [
+        {"asr": "speech recognition", "tts": "voice"}[kind]
+    ]
+    await scene.pulse(names[kind])
+    assert gateway.readiness().ready

@@ -386,3 +386,23 @@ async def test_turn_numbers_are_those_of_the_gate(stage: Stage) -> None:
     await stage.speak(*frames(1, turn=TurnId(7)))
     stage.pull(1)
     assert stage.playouts()[0].turn == 7
+
+
+async def test_frames_of_a_worker_that_was_replaced_are_dropped(stage: Stage) -> None:
+    stage.peer.gate.expect(ONE)
+    stage.session.speaker = WorkerName("tts-other")
+    await stage.speak(*frames(2))
+    assert stage.peer.gate.queued == 0
+    stage.session.speaker = WORKER
+    await stage.speak(*frames(2))
+    assert stage.peer.gate.queued == 2 * SPEECH_FRAME
+
+
+async def test_a_voice_that_stops_in_mid_turn_is_told_once_before_the_gate_is_empty(stage: Stage) -> None:
+    stage.peer.gate.expect(ONE)
+    await stage.speak(*frames(9, of=20))
+    stage.pull(6)
+    assert ("stalled", ONE) in stage.session.calls
+    assert stage.peer.gate.queued > 0
+    stage.pull(20)
+    assert stage.session.calls.count(("stalled", ONE)) == 1
