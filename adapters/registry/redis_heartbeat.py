@@ -1,7 +1,7 @@
 """Says again and again, in Redis, that a worker lives."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -64,20 +64,7 @@ class RedisHeartbeat:
 
     async def withdraw(self, name: WorkerName) -> None:
         """Say that it ends. If that cannot be said, its entry expires."""
-        announcement = self._said.get(name)
-        await self.release(name)
-        if announcement is None:
-            return
-        place = self._places[announcement.kind]
-        async with self._writing:
-            try:
-                async with asyncio.timeout(CALL_S), self._redis.pipeline(transaction=True) as pipe:
-                    pipe.delete(place.document(name))
-                    pipe.srem(place.names, name)
-                    pipe.publish(place.events, _event("withdraw", name))
-                    await pipe.execute()
-            except ERRORS as error:
-                _LOG.warning("not withdrawn", worker=name, reason=in_words(error))
+        await self._withdraw([name])
 
     async def release(self, name: WorkerName) -> None:
         """Say nothing of it any more: its entry is somebody else's now, or expires."""
@@ -91,8 +78,25 @@ class RedisHeartbeat:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for name in tuple(self._said):
-            await self.withdraw(name)
+        await self._withdraw(tuple(self._said))
+
+    async def _withdraw(self, names: Sequence[WorkerName]) -> None:
+        left = [said for name in names if (said := self._said.get(name)) is not None]
+        for name in names:
+            await self.release(name)
+        try:
+            while left:
+                async with self._writing, asyncio.timeout(CALL_S), self._redis.pipeline(transaction=True) as pipe:
+                    for said in left[:_AT_ONCE]:
+                        place = self._places[said.kind]
+                        pipe.delete(place.document(said.name))
+                        pipe.srem(place.names, said.name)
+                        pipe.publish(place.events, _event("withdraw", said.name))
+                    await pipe.execute()
+                del left[:_AT_ONCE]
+        except ERRORS as error:
+            if not self._is_failing:
+                _LOG.warning("not withdrawn", worker=left[0].name, workers=len(left), reason=in_words(error))
 
     async def _announce_first(self, name: WorkerName) -> None:
         deadline = asyncio.get_running_loop().time() + _FIRST_WITHIN_S

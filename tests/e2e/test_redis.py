@@ -1,4 +1,4 @@
-"""Workers that know only Redis, a gateway that knows only NATS, and the bridge between them."""
+"""Workers that know only Redis, and a gateway that does as well, or knows only NATS: then by a bridge."""
 
 import asyncio
 import time
@@ -24,12 +24,13 @@ pytestmark = [pytest.mark.system, pytest.mark.models, pytest.mark.realtime]
 
 VOICE = WorkerName("tts-hibari-0")
 LEASE_S = 20.0
+START_S = 60.0
 SLACK_S = 5.0
 """The machine is shared with others."""
 
 
-class Bridged:
-    """NATS, Redis, two workers that announce themselves in Redis, the bridge, and a gateway that reads NATS."""
+class Parts:
+    """Two workers that announce themselves in Redis, a gateway, and what finds them for it; none is started yet."""
 
     def __init__(self, folder: Path, nats: EmbeddedNats, redis: RedisServer) -> None:
         self._folder = folder
@@ -39,37 +40,48 @@ class Bridged:
             "ANTIPHON_REDIS_URL": redis.url,
         }
         self.port = free_port()
-        self.voice = self.part("tts", "serve", "tts", "--family", "hibari", ANTIPHON_REGISTRY="redis")
-        self.ears = self.part("asr", "serve", "asr", ANTIPHON_REGISTRY="redis")
-        self.bridge = self.part("bridge", "bridge", "redis")
-        self.gateway = self.part("gateway", "serve", "gateway", "--port", str(self.port))
+        self.voice = self._part("serve", "tts", "--family", "hibari", registry="redis")
+        self.ears = self._part("serve", "asr", registry="redis")
+        self.bridge = self._part("bridge", "redis", registry="nats")
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def gateway(self, registry: str) -> AntiphonPart:
+        return self._part("serve", "gateway", "--port", str(self.port), registry=registry)
 
-    def part(self, name: str, *arguments: str, **environment: str) -> AntiphonPart:
+    def _part(self, *arguments: str, registry: str) -> AntiphonPart:
         return AntiphonPart(
-            name,
+            arguments[1],
             arguments,
             ready_prefix="ready: ",
-            log_file=self._folder / f"{name}.log",
-            environment={**self._environment, **environment},
+            log_file=self._folder / f"{arguments[1]}.log",
+            environment={**self._environment, "ANTIPHON_REGISTRY": registry},
         )
 
     async def is_ready(self) -> bool:
         return (await asyncio.to_thread(get, self.port, "/readyz"))[0] == 200
 
+    async def says(self, text: str) -> None:
+        await eventually(self.is_ready, within_s=START_S)
+        async with await WebSocketClient.open(f"http://127.0.0.1:{self.port}") as client:
+            await client.say(text)
+            assert await words_heard(samples_of(await client.whole_turn(1))) == words_of(text)
+
 
 @pytest.fixture
-async def bridged(tmp_path: Path, nats_server: EmbeddedNats, redis_server: RedisServer) -> AsyncIterator[Bridged]:
+async def stack() -> AsyncIterator[AsyncExitStack]:
     async with AsyncExitStack() as stack:
-        system = Bridged(tmp_path, nats_server, redis_server)
-        for part in (system.bridge, system.voice, system.ears, system.gateway):
-            await part.start()
-            stack.push_async_callback(part.stop)
-        await eventually(system.is_ready)
-        yield system
+        yield stack
+
+
+@pytest.fixture
+def parts(tmp_path: Path, nats_server: EmbeddedNats, redis_server: RedisServer) -> Parts:
+    return Parts(tmp_path, nats_server, redis_server)
+
+
+async def start(stack: AsyncExitStack, *parts: AntiphonPart) -> None:
+    """One after the other, and end them when the test does."""
+    for part in parts:
+        await part.start()
+        stack.push_async_callback(part.stop)
 
 
 @pytest.fixture
@@ -80,16 +92,18 @@ async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
 
 
 async def test_a_voice_that_is_announced_in_redis_speaks_and_when_it_dies_it_is_gone_on_both_sides(
-    bridged: Bridged, bus: NatsBus, redis: Redis, note: Callable[[str], None]
+    parts: Parts, bus: NatsBus, redis: Redis, stack: AsyncExitStack, note: Callable[[str], None]
 ) -> None:
+    await start(stack, parts.bridge, parts.voice, parts.ears, parts.gateway("nats"))
     registry = NatsKvRegistry(bus)
+    stack.push_async_callback(registry.close)
     await registry.watch(lambda *_: None)
-    await _says(bridged, "Good morning.")
+    await parts.says("Good morning.")
     assert {worker.via for worker in registry.snapshot()} == {"bridge"}
     assert await redis.smembers("tts:workers") == {VOICE}
 
-    assert bridged.voice._child is not None
-    bridged.voice._child.kill()
+    assert parts.voice._child is not None
+    parts.voice._child.kill()
     killed = time.monotonic()
 
     async def is_gone() -> bool:
@@ -99,13 +113,10 @@ async def test_a_voice_that_is_announced_in_redis_speaks_and_when_it_dies_it_is_
     await eventually(is_gone, within_s=LEASE_S + SLACK_S)
     note(f"gone on both sides {time.monotonic() - killed:.1f} s after the kill")
 
-    await bridged.voice.start()
-    await eventually(bridged.is_ready)
-    await _says(bridged, "Good evening.")
-    await registry.close()
+    await parts.voice.start()
+    await parts.says("Good evening.")
 
 
-async def _says(bridged: Bridged, text: str) -> None:
-    async with await WebSocketClient.open(bridged.url) as client:
-        await client.say(text)
-        assert await words_heard(samples_of(await client.whole_turn(1))) == words_of(text)
+async def test_a_gateway_may_read_redis_itself(parts: Parts, stack: AsyncExitStack) -> None:
+    await start(stack, parts.voice, parts.ears, parts.gateway("redis"))
+    await parts.says("Good morning.")
