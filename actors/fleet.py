@@ -100,7 +100,7 @@ class Fleet:
         """Make a model resident; returns once it is.
 
         Raises:
-            Refused: `no-such-worker`, `mirrored`, `no-answer`, or what the worker says.
+            Refused: `no-such-worker`, `no-answer`, or what the worker says.
         """
         return await self._steer(worker, LoadModel(model=model), self._load_s)
 
@@ -136,8 +136,6 @@ class Fleet:
 
     async def _steer(self, name: WorkerName, command: Message, within_s: float) -> WorkerView:
         worker = self._announced(name)
-        if worker.via:
-            raise Refused("mirrored", f"{name} belongs to another system and is mirrored here: steer it there")
         reply = await self._command(worker, command, within_s)
         if reply is None:
             if isinstance(command, Drain):

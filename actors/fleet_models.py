@@ -54,13 +54,13 @@ class ToldModels:
     def ask_all(self, *, max_age_s: float = 0.0) -> list[asyncio.Task[None]]:
         """One question at a time for each, so that one that hangs keeps nobody else waiting.
 
-        Who told less than `max_age_s` ago is spared, and who belongs to another system.
+        Who told less than `max_age_s` ago is spared.
         """
         oldest = self._clock() - max_age_s
         for worker in self._registry.snapshot():
             told = self._told.get(worker.name)
             is_due = told is None or told.at <= oldest
-            if is_due and not worker.via and worker.name not in self._asking:
+            if is_due and worker.name not in self._asking:
                 self._asking[worker.name] = asyncio.create_task(self._ask(worker), name=f"models-of-{worker.name}")
         return list(self._asking.values())
 

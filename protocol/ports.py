@@ -451,7 +451,7 @@ class WorkerView:
 
     Attributes:
         models: its default first; taken from the announcement while the worker itself has told nothing.
-        answers: False once it left a question unanswered. A worker mirrored from another registry is never asked.
+        answers: False once it left a question unanswered, as a mirrored worker may that is on another bus.
     """
 
     worker: Announcement
@@ -475,7 +475,7 @@ class WorkerFleet(Protocol):
         """Make a model resident; returns once it is.
 
         Raises:
-            Refused: `no-such-worker`, `mirrored`, `no-answer`, or what the worker says.
+            Refused: `no-such-worker`, `no-answer`, or what the worker says.
         """
 
     async def unload(self, worker: WorkerName, model: ModelId) -> WorkerView:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.bootstrap.bus import connect
+from actors.bootstrap.registry import open_registry
 from actors.fleet import Fleet
 from actors.logs import configure_logging
 from actors.policies.steering import holders, status_of, where_to_load
-from actors.settings import NatsSettings
-from adapters.registry.nats_kv import NatsKvRegistry
+from actors.settings import GatewaySettings
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.ports import WorkerView
@@ -65,13 +65,13 @@ class _Settling:
 
 @asynccontextmanager
 async def _operating(
-    nats: NatsSettings, worker: WorkerName | None = None
+    where: GatewaySettings, worker: WorkerName | None = None
 ) -> AsyncIterator[tuple[Fleet, Callable[[], bool]]]:
     """All workers, or at least this one if it is there; and whether the bus is connected."""
     configure_logging("critical")  # what an operator has to know is told by the command itself
-    bus = await connect(nats, name="operator")
+    bus = await connect(where.nats, name="operator")
     try:
-        registry = NatsKvRegistry(bus)
+        registry = open_registry(where.registry, bus, where.redis)
         fleet = Fleet(bus, registry)
         try:
             settling = _Settling(fleet)
@@ -85,14 +85,14 @@ async def _operating(
         await bus.close()
 
 
-async def show_workers(nats: NatsSettings, show: Show, *, watch: bool, needed: WorkerName | None = None) -> None:
+async def show_workers(where: GatewaySettings, show: Show, *, watch: bool, needed: WorkerName | None = None) -> None:
     """Show all workers and their models once, or at each change and each second until cancelled.
 
     Raises:
         Refused: the worker that is needed is not there.
         BusUnavailable: no server answers, or it has no registry.
     """
-    async with _operating(nats, needed) as (fleet, is_connected):
+    async with _operating(where, needed) as (fleet, is_connected):
         await fleet.refresh()
         if needed is not None:
             fleet.worker(needed)
@@ -104,7 +104,7 @@ async def show_workers(nats: NatsSettings, show: Show, *, watch: bool, needed: W
 
 
 async def drain(
-    nats: NatsSettings, name: WorkerName, *, wait: bool, on_progress: Callable[[WorkerView], None]
+    where: GatewaySettings, name: WorkerName, *, wait: bool, on_progress: Callable[[WorkerView], None]
 ) -> Announcement | None:
     """Drain a worker, and wait until it is gone; returns its successor of the same name, if it has one by then.
 
@@ -112,7 +112,7 @@ async def drain(
         Refused: there is no such worker, or it does not answer.
         BusUnavailable: no server answers.
     """
-    async with _operating(nats, name) as (fleet, _):
+    async with _operating(where, name) as (fleet, _):
         drained = await fleet.drain(name)
         on_progress(drained)
         if not wait:
@@ -126,7 +126,7 @@ async def drain(
 
 
 async def load(
-    nats: NatsSettings, model: ModelId, worker: WorkerName | None, on_begin: Callable[[WorkerName], None]
+    where: GatewaySettings, model: ModelId, worker: WorkerName | None, on_begin: Callable[[WorkerName], None]
 ) -> Steered:
     """Make a model resident at this worker, or anywhere: where it is already, else where there is most room.
 
@@ -134,7 +134,7 @@ async def load(
         Refused: nobody knows it, or the worker's reason.
         BusUnavailable: no server answers.
     """
-    async with _operating(nats, worker) as (fleet, _):
+    async with _operating(where, worker) as (fleet, _):
         await fleet.refresh()
         there = holders(fleet.workers() if worker is None else [fleet.worker(worker)], model)
         if there:
@@ -146,14 +146,14 @@ async def load(
         return Steered(worker=target, model=_status(view, model), took_s=time.monotonic() - began)
 
 
-async def unload(nats: NatsSettings, model: ModelId, worker: WorkerName | None) -> list[Steered]:
+async def unload(where: GatewaySettings, model: ModelId, worker: WorkerName | None) -> list[Steered]:
     """Give a model's memory back at this worker, or at all that have it.
 
     Raises:
         Refused: the reason of the first worker that keeps it; the others have given it back.
         BusUnavailable: no server answers.
     """
-    async with _operating(nats, worker) as (fleet, _):
+    async with _operating(where, worker) as (fleet, _):
         await fleet.refresh()
         chosen = holders(fleet.workers(), model) if worker is None else [fleet.worker(worker)]
         if not chosen:
@@ -169,16 +169,16 @@ async def unload(nats: NatsSettings, model: ModelId, worker: WorkerName | None) 
         ]
 
 
-async def reload(nats: NatsSettings, model: ModelId | None, worker: WorkerName | None) -> list[WorkerName]:
+async def reload(where: GatewaySettings, model: ModelId | None, worker: WorkerName | None) -> list[WorkerName]:
     """Let this worker, or all TTS workers, read their voice packs anew, and load `model` anew where it is known.
 
     Raises:
         Refused: the reason of the first worker that does not.
         BusUnavailable: no server answers.
     """
-    async with _operating(nats, worker) as (fleet, _):
+    async with _operating(where, worker) as (fleet, _):
         views = fleet.workers() if worker is None else [fleet.worker(worker)]
-        chosen = [view.worker for view in views if worker or (view.worker.kind == "tts" and not view.worker.via)]
+        chosen = [view.worker for view in views if worker or (view.worker.kind == "tts" and view.answers)]
         names = [found.name for found in chosen if worker or model is None or model in found.models]
         if not names:
             raise Refused("no-worker", "there is no TTS worker" + (f" that knows {model}" if model else ""))

@@ -43,7 +43,7 @@ def worker_rows(views: Sequence[WorkerView], *, now_s: float) -> list[Row]:
 
 def _worker_row(view: WorkerView, now_s: float) -> Row:
     worker, load = view.worker, view.worker.metrics
-    state = worker.state if view.answers else "no answer"
+    state = worker.state if view.answers or worker.via else "no answer"
     steady = (
         worker.name,
         worker.kind,

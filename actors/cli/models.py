@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.nats_options import Credentials, DataDir, Nats, nats_settings, token
+from actors.cli.nats_options import Credentials, DataDir, Nats, token, whereabouts
 
 app = typer.Typer(no_args_is_help=True, help="See, load and unload the models of the workers.")
 
@@ -39,7 +39,7 @@ def list_models(
     from actors.cli.fleet_screen import JsonScreen, Screen  # noqa: PLC0415
 
     only = token(worker, _A_WORKER)
-    settings = nats_settings(nats, data_dir, credentials)
+    settings = whereabouts(nats, data_dir, credentials)
     screen = (
         JsonScreen(
             typer.echo,
@@ -86,7 +86,7 @@ def load(
     from actors.cli.fleet_progress import Waiting  # noqa: PLC0415
 
     wanted, at = token(model, _A_MODEL), token(worker, _A_WORKER)
-    settings = nats_settings(nats, data_dir, credentials)
+    settings = whereabouts(nats, data_dir, credentials)
     with Waiting(Console()) as progress:
 
         async def main() -> None:
@@ -119,7 +119,7 @@ def unload(
     wanted, at = token(model, _A_MODEL), token(worker, _A_WORKER)
 
     async def main() -> None:
-        for done in await fleet.unload(nats_settings(nats, data_dir, credentials), wanted, at):
+        for done in await fleet.unload(whereabouts(nats, data_dir, credentials), wanted, at):
             if done.was_so_before:
                 typer.echo(f"{model} was not in the memory of {done.worker}")
             else:
@@ -149,7 +149,7 @@ def reload(
     again, at = token(model, _A_MODEL), token(worker, _A_WORKER)
 
     async def main() -> None:
-        for name in await fleet.reload(nats_settings(nats, data_dir, credentials), again, at):
+        for name in await fleet.reload(whereabouts(nats, data_dir, credentials), again, at):
             typer.echo(f"{name} has read its voice packs anew" + (f", {model} too" if model else ""))
 
     client.run(main())

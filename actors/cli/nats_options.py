@@ -1,7 +1,8 @@
 """What all commands that ask workers over NATS understand."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,12 +17,23 @@ Credentials = Annotated[
 ]
 
 
-def nats_settings(nats: str | None, data_dir: Path | None, credentials: Path | None) -> Any:
-    """The `NatsSettings` of what was given."""
-    from actors.cli.whereabouts import nats_url  # noqa: PLC0415  # `antiphon --help` waits for none of this
-    from actors.settings import NatsSettings  # noqa: PLC0415
+_PLACES: Final = ("ANTIPHON_NATS_", "ANTIPHON_REGISTRY", "ANTIPHON_REDIS_")
+"""Of all that a process may be told, what says where the workers are."""
 
-    return NatsSettings(url=nats_url(nats, data_dir), credentials=credentials)
+
+def whereabouts(nats: str | None, data_dir: Path | None, credentials: Path | None) -> Any:
+    """The settings, as a gateway's, of the bus and of the registry.
+
+    Raises:
+        SettingsInvalid: a variable is wrong.
+    """
+    from actors.cli.whereabouts import nats_url  # noqa: PLC0415  # `antiphon --help` waits for none of this
+    from actors.settings import GatewaySettings  # noqa: PLC0415
+    from actors.settings_sources import load  # noqa: PLC0415
+
+    environ = {name: value for name, value in os.environ.items() if name.startswith(_PLACES)}
+    flags = {"nats.url": nats_url(nats, data_dir), "nats.credentials": credentials}
+    return load(GatewaySettings, environ=environ, flags=flags)
 
 
 def token(value: str | None, what: str) -> Any:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.nats_options import Credentials, DataDir, Nats, nats_settings, token
+from actors.cli.nats_options import Credentials, DataDir, Nats, token, whereabouts
 
 app = typer.Typer(no_args_is_help=True, help="See the workers, and let one finish and end.")
 
@@ -35,7 +35,7 @@ def list_workers(
     from actors.cli.fleet_rows import WORKER_COLUMNS, worker_rows  # noqa: PLC0415
     from actors.cli.fleet_screen import JsonScreen, Screen  # noqa: PLC0415
 
-    settings = nats_settings(nats, data_dir, credentials)
+    settings = whereabouts(nats, data_dir, credentials)
     screen = (
         JsonScreen(typer.echo, lambda views: {"workers": views})
         if as_json
@@ -72,7 +72,7 @@ def drain(
     from actors.cli.fleet_progress import Draining  # noqa: PLC0415
 
     worker = token(name, "a worker's name")
-    settings = nats_settings(nats, data_dir, credentials)
+    settings = whereabouts(nats, data_dir, credentials)
     with Draining(Console(), worker) as progress:
 
         async def main() -> None:

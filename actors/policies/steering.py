@@ -44,7 +44,7 @@ def where_to_load(workers: Iterable[WorkerView], model: ModelId) -> WorkerView:
     Raises:
         Refused: `no-such-model`, with the models that there are.
     """
-    ready = [view for view in workers if view.worker.state == "ready" and not view.worker.via and view.answers]
+    ready = [view for view in workers if view.worker.state == "ready" and view.answers]
     able = [view for view in ready if status_of(view, model) is not None]
     if not able:
         there_are = ", ".join(sorted({status.model for view in ready for status in view.models})) or "none at all"

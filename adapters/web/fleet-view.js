@@ -5,7 +5,7 @@
 
 const KINDS = { tts: "speaks", asr: "hears" };
 const ONE_MODEL = "It serves the model that it was started with.";
-const MIRRORED = "It belongs to another system: steer it there.";
+const ELSEWHERE = "It belongs to another system and can't be asked from here: steer it there.";
 
 /**
  * @typedef {{worker: string, what: "load" | "unload" | "drain", model?: string}} Command
@@ -97,13 +97,14 @@ class WorkerCard {
   show(view, acts) {
     const { worker, models, answers } = view;
     const { state, kind, drain, why, facts } = this.#parts;
-    mark(state, answers ? worker.state : "no answer");
+    const isElsewhere = worker.via !== "" && !answers;
+    mark(state, answers || isElsewhere ? worker.state : "no answer");
     write(kind, KINDS[worker.kind] ?? worker.kind);
     showFacts(facts, factsOf(worker));
     const draining = worker.state === "draining" || acts.pending({ worker: this.#name, what: "drain" });
     write(drain, draining ? "Draining…" : "Drain");
-    disable(drain, !acts.allowed || draining || worker.via !== "");
-    const fixed = worker.via !== "" ? MIRRORED : worker.kind === "asr" ? ONE_MODEL : "";
+    disable(drain, !acts.allowed || draining || isElsewhere);
+    const fixed = isElsewhere ? ELSEWHERE : worker.kind === "asr" ? ONE_MODEL : "";
     write(why, fixed);
     why.hidden = fixed === "";
     const mayChange = acts.allowed && worker.state === "ready" && answers;

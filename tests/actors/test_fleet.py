@@ -111,15 +111,22 @@ async def test_an_asr_worker_lists_the_model_that_it_announces() -> None:
         assert (status.model, status.state) == ("whisper", "resident")
 
 
-async def test_a_mirrored_worker_is_shown_but_neither_asked_nor_steered() -> None:
+async def test_a_mirrored_worker_that_listens_here_is_steered_like_any_other() -> None:
     async with staged() as stage:
-        worker = await stage.worker(announcement(via="bridge"))
+        await stage.worker(announcement(via="bridge"))
+        await stage.fleet.load(W0, JOE)
+        assert stage.states() == ["resident", "resident"]
+
+
+async def test_a_mirrored_worker_that_does_not_listen_here_is_shown_and_not_steered() -> None:
+    async with staged() as stage:
+        await stage.registry.announce(announcement(via="bridge"))
         await stage.fleet.refresh()
         assert stage.states() == ["resident", "known"]
+        assert not stage.fleet.worker(W0).answers
         with pytest.raises(Refused) as refused:
             await stage.fleet.drain(W0)
-        assert refused.value.code == "mirrored"
-        assert worker.asked == []
+        assert refused.value.code == "no-answer"
 
 
 async def test_a_model_is_loaded_and_seen_loading_on_the_way() -> None:

@@ -138,7 +138,7 @@ async def test_the_form_of_another_site_drains_no_worker(http: aiohttp.ClientSes
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    [("model-in-use", 409), ("no-such-worker", 404), ("no-such-model", 404), ("no-answer", 504), ("mirrored", 409)],
+    [("model-in-use", 409), ("no-such-worker", 404), ("no-such-model", 404), ("no-answer", 504), ("no-room", 409)],
 )
 async def test_a_refusal_of_the_worker_is_told_in_its_own_words(
     http: aiohttp.ClientSession, code: str, status: int

@@ -104,10 +104,10 @@ async def test_why_a_button_can_not_be_pressed_is_said(microphone: Path) -> None
         assert await talk.page.is_disabled(LOAD_JOE)
 
 
-async def test_a_mirrored_worker_and_one_with_a_single_model_have_no_model_buttons(microphone: Path) -> None:
+async def test_a_worker_of_another_system_and_one_with_a_single_model_have_no_model_buttons(microphone: Path) -> None:
     whisper = ModelId("whisper-tiny-en")
     asr = announcement("asr-0", kind="asr", models=(whisper,), resident_models=(whisper,))
-    fleet = FakeFleet(WorkerView(worker=asr, models=statuses(asr)), view("tts-0", via="bridge"))
+    fleet = FakeFleet(WorkerView(worker=asr, models=statuses(asr)), replace(view("tts-0", via="bridge"), answers=False))
     async with panel(fleet, microphone) as talk:
         await talk.shows(".worker .why", "started with")
         await talk.shows(".worker .why", "steer it there")

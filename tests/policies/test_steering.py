@@ -23,7 +23,7 @@ def test_between_equals_the_one_with_fewer_models_in_memory_loads() -> None:
     assert where_to_load([laden, light], JOE) is light
 
 
-@pytest.mark.parametrize("fields", [{"state": "draining"}, {"via": "bridge"}, {"models": (HEART,)}])
+@pytest.mark.parametrize("fields", [{"state": "draining"}, {"models": (HEART,)}])
 def test_who_can_not_load_it_is_not_chosen(fields: dict[str, object]) -> None:
     other = view("tts-1", sessions=4)
     assert where_to_load([view("tts-0", **fields), other], JOE) is other
