@@ -253,7 +253,7 @@ class Residency:
     def _no_room(self, model: ModelId, excess: EvictReason) -> str:
         limits = self._limits
         if excess == "cap":
-            return f"{limits.resident_cap} models are in memory (resident_cap), and all of them are in use"
+            return f"{model} has no place: resident_cap is {limits.resident_cap}, and as many models are in use"
         used = sum(
             self._models[other].memory_mb for other in self.at("resident", "loading") if self._models[other].holds
         )

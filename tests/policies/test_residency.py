@@ -135,7 +135,7 @@ def test_while_all_are_in_use_nothing_is_loaded_in_the_background() -> None:
     told = Told(resident_cap=1)
     told.hold(A)
     told.loaded(A)
-    assert told.load(B) == [Refuse(B, "1 models are in memory (resident_cap), and all of them are in use")]
+    assert told.load(B) == [Refuse(B, "b has no place: resident_cap is 1, and as many models are in use")]
 
 
 def test_the_memory_cap_does_not_yield_to_use() -> None:
