@@ -39,10 +39,11 @@ class Warmer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """What would be decided now, and why."""
+    """What would be decided now, and why; `left_off`: how many candidates more there are."""
 
     outcome: Placement | Refused
     candidates: tuple[Candidate, ...]
+    left_off: int
 
 
 class Router:
@@ -141,11 +142,15 @@ class Router:
 
     def explain(self, wanted: Requirements, *, when_cold: WhenCold) -> Explained:
         """What `place` would do now, and every candidate with its verdict. Changes nothing."""
+        outcome: Placement | Refused
+        decision = None
         try:
             decision = self._decide(wanted, when_cold)
+            outcome = decision.placement
         except Refused as refused:
-            return Explained(outcome=refused, candidates=explain(self._roster, wanted, None))
-        return Explained(outcome=decision.placement, candidates=explain(self._roster, wanted, decision))
+            outcome = refused
+        candidates, left_off = explain(self._roster, wanted, decision)
+        return Explained(outcome=outcome, candidates=candidates, left_off=left_off)
 
     def voices(self) -> tuple[str, ...]:
         """What can be asked for, the default first."""

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import structlog
 
-from actors.policies.explaining import shortened
 from actors.policies.routing import Placement, Requirements
 from actors.router import Explained, Router
 from protocol.errors import BusUnavailable, Refused
@@ -77,8 +76,7 @@ def _routed(placement: Placement) -> Routed:
 
 
 def _told(explained: Explained) -> Message:
-    candidates, left_off = shortened(explained.candidates)
-    outcome = explained.outcome
+    outcome, candidates, left_off = explained.outcome, explained.candidates, explained.left_off
     if isinstance(outcome, Refused):
         reason = outcome.reason[:_LONGEST_REASON]
         return RouteRefused(code=outcome.code, reason=reason, candidates=candidates, left_off=left_off)

@@ -1,11 +1,12 @@
 """Why each worker was chosen or not, in words and figures. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from actors.policies.placing import Decision
-from actors.policies.ranking import LATENCY_STEP_MS, OPEN, Rank
+from actors.policies.ranking import CLOSED, LATENCY_STEP_MS, OPEN, Rank
 from actors.policies.roster import Entry, Roster, is_warm
 from actors.policies.routing import Misfit, Requirements, misfit
 from protocol.ids import WorkerName
@@ -17,35 +18,50 @@ _LONGEST_REASON: Final = 200
 """An answer of more candidates, or wordier ones, would be larger than a message may be."""
 
 
-class _Judged(NamedTuple):
-    """`key` orders those that could serve as the choice does, behind the one that was chosen, before all others."""
+class Explanation(NamedTuple):
+    """`left_off`: how many workers more there are."""
 
-    key: tuple[int, bool, Rank]
-    worker: Announcement
-    fault: Misfit
-    resident: bool
+    candidates: tuple[Candidate, ...]
+    left_off: int
 
 
-def explain(roster: Roster, wanted: Requirements, decision: Decision | None) -> tuple[Candidate, ...]:
-    """Every worker of the kind: the chosen one, then those that could have served, the best first, then the others.
+def explain(roster: Roster, wanted: Requirements, decision: Decision | None, *, most: int = MOST) -> Explanation:
+    """The workers of the kind: the chosen one, then those that could have served, the best first, then the others.
 
     Args:
         roster: as it was when the decision was made.
         wanted: what was asked for.
         decision: None if it was refused.
+        most: how many are put into words. The others cost next to nothing: this runs beside live sessions.
     """
-    if decision is not None and wanted.kind == "tts":
+    chosen: Entry | None = None
+    if decision is not None:
         placement = decision.placement
-        wanted = replace(wanted, model=placement.instead_of or placement.model)
-    entries = tuple(roster.of_kind(wanted.kind))
-    if decision is None:
-        judged = [_Judge(wanted, roster, None).of(entry) for entry in entries]
-    else:
-        best = next(entry for entry in entries if entry.worker.name == decision.placement.worker.name)
-        judge = _Judge(wanted, roster, _Won(decision, best))
-        judged = [judge.of(entry) for entry in entries]
-    judged.sort(key=lambda it: (*it.key, it.worker.name))
-    return tuple(_candidate(it) for it in judged)
+        chosen = roster.entry(placement.worker.name)
+        if wanted.kind == "tts":
+            wanted = replace(wanted, model=placement.instead_of or placement.model)
+    won = _Won(decision, chosen) if decision is not None and chosen is not None else None
+    judge = _Judge(wanted, roster, won)
+    named = _best_first(roster, wanted, chosen, most)
+    return Explanation(tuple(judge.candidate(entry) for entry in named), roster.count(wanted.kind) - len(named))
+
+
+def _best_first(roster: Roster, wanted: Requirements, chosen: Entry | None, most: int) -> list[Entry]:
+    able = roster.able(wanted)
+    fitting = [
+        ((entry.rank.standing == CLOSED or entry.worker.name in wanted.avoid, is_cold, entry.rank, index), entry)
+        for is_cold, group in ((False, able.warm), (True, able.cold))
+        for index, entry in enumerate(group)
+        if entry is not chosen
+    ]
+    fitting.sort(key=itemgetter(0))
+    named = [] if chosen is None else [chosen]
+    named += [entry for _, entry in fitting[: most - len(named)]]
+    if len(named) < most:
+        known = {entry.worker.name for entry in named}
+        others = (entry for entry in roster.of_kind(wanted.kind) if entry.worker.name not in known)
+        named += islice(others, most - len(named))
+    return named
 
 
 class _Won(NamedTuple):
@@ -67,18 +83,28 @@ class _Judge:
         self._roster = roster
         self._won = won
 
-    def of(self, entry: Entry) -> _Judged:
-        """One worker's verdict."""
+    def candidate(self, entry: Entry) -> Candidate:
+        """One worker, with its verdict."""
         worker = entry.worker
         unfit = misfit(worker, self._wanted)
-        resident = unfit is None and is_warm(worker, self._wanted)
+        fault = self._fault(entry, unfit)
+        return Candidate(
+            worker=worker.name,
+            verdict=fault.verdict,
+            reason=_cut(fault.reason),
+            resident=unfit is None and is_warm(worker, self._wanted),
+            queue_depth=worker.metrics.queue_depth,
+            sessions=worker.sessions,
+            capacity=worker.capacity,
+            p50_first_audio_ms=worker.metrics.p50_first_audio_ms,
+        )
+
+    def _fault(self, entry: Entry, unfit: Misfit | None) -> Misfit:
+        worker = entry.worker
         if self._won is not None and entry is self._won.entry:
-            return _Judged((0, False, entry.rank), worker, Misfit("chosen", self._merit(self._won)), resident)
-        fault = _unready(worker) or unfit or _unavailable(worker, self._wanted)
-        if fault is not None:
-            return _Judged((2, not resident, entry.rank), worker, fault, resident)
-        lost = self._not_in_memory(worker) or self._doubted(worker) or self._lost(entry)
-        return _Judged((1, not resident, entry.rank), worker, lost, resident)
+            return Misfit("chosen", self._merit(self._won))
+        out = _unready(worker) or unfit or _unavailable(worker, self._wanted)
+        return out or self._not_in_memory(worker) or self._doubted(worker) or self._lost(entry)
 
     def _merit(self, won: _Won) -> str:
         placement = won.decision.placement
@@ -136,6 +162,8 @@ def _unready(worker: Announcement) -> Misfit | None:
 
 
 def _unavailable(worker: Announcement, wanted: Requirements) -> Misfit | None:
+    if worker.state != "ready":
+        return _unready(worker)
     if worker.name in wanted.avoid:
         return Misfit("avoided", "was to be avoided: it has refused, or failed")
     if worker.sessions >= worker.capacity:
@@ -152,24 +180,5 @@ def _first_audio(worker: Announcement) -> str:
     return f"first sound after {measured_ms:.0f} ms" if measured_ms > 0 else "first sound not measured yet"
 
 
-def _candidate(judged: _Judged) -> Candidate:
-    worker = judged.worker
-    return Candidate(
-        worker=worker.name,
-        verdict=judged.fault.verdict,
-        reason=_cut(judged.fault.reason),
-        resident=judged.resident,
-        queue_depth=worker.metrics.queue_depth,
-        sessions=worker.sessions,
-        capacity=worker.capacity,
-        p50_first_audio_ms=worker.metrics.p50_first_audio_ms,
-    )
-
-
 def _cut(reason: str) -> str:
     return reason if len(reason) <= _LONGEST_REASON else reason[: _LONGEST_REASON - 1] + "…"
-
-
-def shortened(candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], int]:
-    """As many as an answer holds, and how many were left off."""
-    return tuple(candidates[:MOST]), max(0, len(candidates) - MOST)

@@ -7,7 +7,8 @@ from typing import Final
 
 from actors.policies.outstanding import Outstanding
 from actors.policies.ranking import OPEN, Rank, rank_of
-from actors.policies.routing import Requirements, default_model, misfit, models
+from actors.policies.refusing import refusal
+from actors.policies.routing import Requirements, default_model, misfit
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.routing import Need
@@ -15,13 +16,6 @@ from protocol.workers import Announcement, WorkerKind
 
 _REMEMBERED: Final = 256
 """Sets of requirements whose candidates are kept at hand; clients choose languages and models, so it is bounded."""
-_CODES: Final = {
-    "no-such-model": "no-such-model",
-    "wrong-language": "no-such-language",
-    "no-capability": "no-such-capability",
-    "wrong-sample-rate": "no-such-sample-rate",
-}
-_STAGES: Final = tuple(_CODES)
 
 
 class Entry:
@@ -78,6 +72,10 @@ class Roster:
 
     def __contains__(self, name: WorkerName) -> bool:
         return name in self._entries
+
+    def entry(self, name: WorkerName) -> Entry | None:
+        """None if it is not known."""
+        return self._entries.get(name)
 
     def put(self, worker: Announcement) -> None:
         """It has announced itself."""
@@ -166,6 +164,10 @@ class Roster:
                 able.admit(entry)
         return able
 
+    def count(self, kind: WorkerKind) -> int:
+        """How many there are of a kind."""
+        return sum(entry.worker.kind == kind for entry in self._entries.values())
+
     def of_kind(self, kind: WorkerKind) -> Iterator[Entry]:
         """All of them, in the order of their names."""
         return (self._entries[name] for name in sorted(self._entries) if self._entries[name].worker.kind == kind)
@@ -183,33 +185,10 @@ class Roster:
         self._outstanding.settle(name)
         self._doubts.settle(name)
 
-    # --- refusing ---------------------------------------------------------------------------------------------------
     def _refusal(self, wanted: Requirements) -> Refused:
-        kind = wanted.kind
         groups = self.able(wanted)
         able = [entry.worker for entry in (*groups.warm, *groups.cold)]
-        if not able:
-            return self._nobody_able(wanted)
-        ready = [worker for worker in able if worker.state == "ready"]
-        if not ready:
-            return Refused("no-worker", f"no {kind} worker that could serve this is ready: {_states(able)}")
-        if all(worker.name in wanted.avoid for worker in ready):
-            return Refused("no-other-worker", f"no other {kind} worker than {_names(ready)} could serve this")
-        return Refused("no-capacity", f"every {kind} worker is full; try again later, or start another")
-
-    def _nobody_able(self, wanted: Requirements) -> Refused:
-        workers = [entry.worker for entry in self.of_kind(wanted.kind)]
-        if not workers:
-            return Refused("no-worker", f"no {wanted.kind} worker is ready; is one running?")
-        faults = [fault for worker in workers if (fault := misfit(worker, wanted)) is not None]
-        furthest = max(faults, key=lambda fault: _STAGES.index(fault.verdict))
-        if furthest.verdict == "no-such-model":
-            reason = f"no worker has {wanted.model or 'a model'}; there are: {', '.join(models(workers)) or 'none'}"
-        elif furthest.verdict == "wrong-language":
-            reason = f"no {wanted.kind} worker that could serve this knows {wanted.language!r}"
-        else:
-            reason = f"no {wanted.kind} worker could serve this; the nearest one {furthest.reason}"
-        return Refused(_CODES[furthest.verdict], reason)
+        return refusal(wanted, able=able, all_of_kind=[entry.worker for entry in self.of_kind(wanted.kind)])
 
 
 def is_warm(worker: Announcement, wanted: Requirements) -> bool:
@@ -242,12 +221,3 @@ def _is_as_able(before: Announcement, after: Announcement) -> bool:
         and before.model_languages == after.model_languages
         and before.capabilities == after.capabilities
     )
-
-
-def _names(workers: Sequence[Announcement]) -> str:
-    more = f" and {len(workers) - 3} more" if len(workers) > 3 else ""  # noqa: PLR2004  # three are example enough
-    return ", ".join(worker.name for worker in workers[:3]) + more
-
-
-def _states(workers: Sequence[Announcement]) -> str:
-    return ", ".join(sorted({f"{worker.name} is {worker.state}" for worker in workers[:3]}))

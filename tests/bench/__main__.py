@@ -27,6 +27,7 @@ NAMES: Final = (
     "sessions",
     "coldstart",
     "idle",
+    "route",
     "pulse",
     "failover",
     "registry",

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.policies.explaining import MOST, explain, shortened
+from actors.policies.explaining import MOST, explain
 from actors.policies.placing import place
 from actors.policies.roster import Roster
 from actors.policies.routing import Requirements
@@ -25,7 +25,7 @@ def explained(
         decision = place(roster, wanted, when_cold=when_cold, preferred=B)
     except Refused:
         decision = None
-    return {c.worker: (c.verdict, c.reason) for c in explain(roster, wanted, decision)}
+    return {c.worker: (c.verdict, c.reason) for c in explain(roster, wanted, decision).candidates}
 
 
 def against_the_best(other: Announcement, wanted: Requirements = AS_A) -> tuple[str, str]:
@@ -150,9 +150,7 @@ def test_an_ear_without_models_is_simply_ready() -> None:
 
 def test_an_answer_of_a_thousand_candidates_is_cut_to_what_a_message_holds() -> None:
     roster = Roster([a_worker(f"{'w' * 59}-{n:04}", sessions=n % 4) for n in range(1_000)])
-    found = explain(roster, AS_A, place(roster, AS_A, when_cold="wait"))
-    assert len(found) == 1_000
-    kept, left_off = shortened(found)
+    kept, left_off = explain(roster, AS_A, place(roster, AS_A, when_cold="wait"))
     assert (len(kept), left_off) == (MOST, 900)
     assert kept[0].verdict == "chosen"
     wordy = tuple(Candidate(worker=c.worker, verdict=c.verdict, reason="x" * 250) for c in kept)
