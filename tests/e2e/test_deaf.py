@@ -1,4 +1,4 @@
-"""The recognizer dies, or NATS, while somebody speaks or is about to: what they say is answered whole, without an error."""
+"""The recognizer dies, or NATS, while somebody speaks or is about to: the question is answered whole, without an error."""
 
 import asyncio
 import os
