@@ -107,6 +107,16 @@ class ModelManager:
         wanted = language.partition("-")[0]
         return voice is None or any(spoken.partition("-")[0] == wanted for spoken in voice.languages)
 
+    def clones(self, model: ModelId) -> bool:
+        """Whether it can imitate a recording."""
+        voice = self._voices.get(model)
+        return voice is not None and voice.clones
+
+    @property
+    def can_clone(self) -> bool:
+        """Whether any of them can."""
+        return any(voice.clones for voice in self._voices.values())
+
     # --- wishes -----------------------------------------------------------------------------------------------------
     async def acquire(self, model: ModelId, session: SessionId) -> Lease:
         """The model, loaded now if it was not, and kept in memory until the lease is released.

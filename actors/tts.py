@@ -10,11 +10,13 @@ import pykka
 import structlog
 
 from actors.mailbox import Mailbox
+from actors.tts_imitations import Imitation, Imitations
 from actors.tts_rendition import Made, Rendition
 from protocol.audio import SPEECH_RATE
 from protocol.errors import AntiphonError
 from protocol.ids import Samples, SessionId, TurnId
-from protocol.ports import Calibrate, MemoryMeter, MemoryUse, SpeechShaper, Synthesizer
+from protocol.ports import Calibrate, MemoryMeter, MemoryUse, Reference, SpeechShaper, Synthesizer
+from protocol.speaking import ReferenceId
 
 log = structlog.get_logger()
 
@@ -57,6 +59,9 @@ class Listener(Protocol):
     def on_failed(self, key: Key, reason: str) -> None:
         """The turn cannot be spoken on; the actor has forgotten it."""
 
+    def on_imitated(self, name: ReferenceId, fault: str) -> None:
+        """A recording is learned, or cannot be, for this reason."""
+
     def on_ended(self) -> None:
         """The actor has ended, however it did, and has given the memory back."""
 
@@ -74,6 +79,22 @@ class Say:
     language: str
     speed: float
     last: bool
+    imitates: ReferenceId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imitate:
+    """Learn the voice of this recording."""
+
+    name: ReferenceId
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Nobody wants the recording's voice any more."""
+
+    name: ReferenceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +131,7 @@ class _Continue:
     """The actor to itself: the next chunk."""
 
 
-TtsMessage = Say | Allow | Hold | Release | Drop | _Continue
+TtsMessage = Say | Allow | Hold | Release | Drop | Imitate | Forget | _Continue
 
 
 @dataclass(slots=True)
@@ -119,6 +140,7 @@ class _Turn:
     until: Samples
     held: bool = False
     served: int = 0
+    imitates: ReferenceId | None = None
 
     @property
     def can_go_on(self) -> bool:
@@ -158,6 +180,7 @@ class TtsActor(pykka.ThreadingActor):
         self._steps = 0
         self._synthesizer: Synthesizer | None = None
         self._open_shaper: OpenShaper | None = None
+        self._imitations = Imitations(calibrate)
 
     def on_start(self) -> None:
         """On the actor's thread: load the model, let it speak a little, and say how that went."""
@@ -192,6 +215,7 @@ class TtsActor(pykka.ThreadingActor):
         for turn in self._turns.values():
             turn.rendition.close()
         self._turns.clear()
+        self._imitations.close()
         if self._synthesizer is not None:
             self._synthesizer.close()
         self._synthesizer = self._open_shaper = None  # what the adapter's `close` has left, too
@@ -215,17 +239,14 @@ class TtsActor(pykka.ThreadingActor):
         match message:
             case Say():
                 self._say(message)
-            case Allow(key=key, until=until):
-                if turn := self._turns.get(key):
-                    turn.until = until
-            case Hold(key=key):
-                if turn := self._turns.get(key):
-                    turn.held = True
-            case Release(key=key):
-                if turn := self._turns.get(key):
-                    turn.held = False
+            case Allow() | Hold() | Release():
+                self._steer(message)
             case Drop(key=key):
                 self._forget(key)
+            case Imitate():
+                self._imitate(message)
+            case Forget(name=name):
+                self._imitations.forget(name, self._imitated)
             case _Continue():
                 self._working = False
                 self._make_next()
@@ -238,13 +259,45 @@ class TtsActor(pykka.ThreadingActor):
         if turn is None:
             if self._synthesizer is None or self._open_shaper is None:
                 return
-            shaper = self._open_shaper()
-            rendition = Rendition(self._synthesizer, shaper, language=say.language, speed=say.speed)
-            turn = self._turns[say.key] = _Turn(rendition, self._ahead, served=self._steps)
+            voice = Imitation(self._synthesizer, self._open_shaper)
+            if say.imitates is not None:
+                imitation = self._imitations.get(say.imitates)
+                if imitation is None:
+                    self._mailbox.post(self._listener.on_failed, say.key, "the recording was forgotten")
+                    return
+                voice = imitation
+            rendition = Rendition(voice.synthesizer, voice.open_shaper(), language=say.language, speed=say.speed)
+            turn = self._turns[say.key] = _Turn(rendition, self._ahead, served=self._steps, imitates=say.imitates)
         if say.text:
             turn.rendition.add(say.index, say.text)
         if say.last:
             turn.rendition.complete()
+
+    def _steer(self, message: Allow | Hold | Release) -> None:
+        turn = self._turns.get(message.key)
+        if turn is None:
+            return
+        if isinstance(message, Allow):
+            turn.until = message.until
+        else:
+            turn.held = isinstance(message, Hold)
+
+    def _imitate(self, message: Imitate) -> None:
+        if self._synthesizer is None:
+            return
+        fault = ""
+        try:
+            self._imitations.learn(self._synthesizer, message.name, message.reference)
+        except AntiphonError as error:
+            fault = str(error)
+        except Exception as error:
+            log.exception("a recording cannot be learned, in a way that the adapter does not know")
+            fault = type(error).__name__
+        self._mailbox.post(self._listener.on_imitated, message.name, fault)
+
+    @property
+    def _imitated(self) -> set[ReferenceId | None]:
+        return {turn.imitates for turn in self._turns.values()}
 
     def _go_on(self) -> None:
         """Keep exactly one `_Continue` in the inbox while there is work."""
@@ -280,3 +333,4 @@ class TtsActor(pykka.ThreadingActor):
         turn = self._turns.pop(key, None)
         if turn is not None:
             turn.rendition.close()
+            self._imitations.close_forgotten(self._imitated)

@@ -9,7 +9,7 @@ from actors.tts_turn import SpokenTurn, Surroundings
 from actors.voices import Lease
 from protocol.conversation import Playout
 from protocol.ids import ModelId, SessionId, TurnId
-from protocol.speaking import Pause, Resume, SpeakingFailed, Stop, TextChunk
+from protocol.speaking import Pause, ReferenceId, Resume, SpeakingFailed, Stop, TextChunk
 from protocol.subjects import tts_event
 
 log = structlog.get_logger()
@@ -32,6 +32,7 @@ class SpeakingSession:
         self._lease_of_turn: Lease | None = None
         self._language = "en"
         self._speed = 1.0
+        self._imitates: ReferenceId | None = None
         self._turn: SpokenTurn | None = None
         self._over = TurnId(0)
         self.seen_at = around.clock()
@@ -47,13 +48,13 @@ class SpeakingSession:
         """Pieces of text that are not synthesised yet."""
         return self._turn.unspoken_pieces if self._turn is not None else 0
 
-    def use(self, lease: Lease, *, language: str, speed: float) -> None:
+    def use(self, lease: Lease, *, language: str, speed: float, imitates: ReferenceId | None = None) -> None:
         """From the next turn on."""
         self.seen_at = self._around.clock()
         former, self._lease = self._lease, lease
         if former is not None and former is not self._lease_of_turn:
             former.release()
-        self._language, self._speed = language, speed
+        self._language, self._speed, self._imitates = language, speed, imitates
         self._let_go()
 
     # --- commands ---------------------------------------------------------------------------------------------------
@@ -82,7 +83,7 @@ class SpeakingSession:
         elif turn.unspoken_characters + len(chunk.text) > MAX_UNSPOKEN:
             self._fail(turn.id, "too-much-text", f"more than {MAX_UNSPOKEN} characters wait to be spoken")
         else:
-            turn.add(chunk, language=self._language, speed=self._speed)
+            turn.add(chunk, language=self._language, speed=self._speed, imitates=self._imitates)
 
     def on_pause(self, pause: Pause) -> None:
         """No frame leaves after this returns."""

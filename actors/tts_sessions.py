@@ -7,13 +7,14 @@ from typing import Final
 import structlog
 
 from actors.models import ModelManager
+from actors.tts_recordings import Recordings
 from actors.tts_session import SpeakingSession
 from actors.tts_turn import Surroundings
 from protocol.conversation import Playout
 from protocol.errors import Refused
 from protocol.ids import ModelId, SessionId
 from protocol.message import Message
-from protocol.ports import Respond, Subscription
+from protocol.ports import ReferenceStore, Respond, Subscription
 from protocol.speaking import SpeakingFailed, SpeakingReady, SpeakingRefused, StartSpeaking, TextChunk
 from protocol.subjects import session_playout, tts_event
 
@@ -39,9 +40,11 @@ class SpeakingSessions:
         around: Surroundings,
         *,
         capacity: int,
+        references: ReferenceStore | None = None,
         on_fewer: Callable[[], None] = lambda: None,
     ) -> None:
         self._models = models
+        self._recordings = Recordings(references)
         self._around = around
         self._capacity = capacity
         self._sessions: dict[SessionId, SpeakingSession] = {}
@@ -112,6 +115,7 @@ class SpeakingSessions:
         if found := self._sessions.pop(session, None):
             found.end()
             self._on_fewer()
+        self._recordings.leave(session)
 
     def forget_silent(self, now: float, *, after_s: float, paused_s: float) -> None:
         """Forget sessions that gave no sign of life for long, and turns that were paused for long."""
@@ -139,16 +143,18 @@ class SpeakingSessions:
     async def _hold(self, start: StartSpeaking, *, has_room: bool) -> SpeakingReady:
         if self.draining:
             raise Refused("draining", "this worker takes no new sessions")
-        if start.reference is not None:
-            raise Refused("no-such-reference", "the voices here cannot imitate a reference")
         if not has_room:
             raise Refused("too-many-sessions", f"this worker speaks for {self._capacity} sessions already")
         model = start.model or self._default()
         if not self._models.speaks(model, start.language):
             raise Refused("no-such-language", f"{model} does not speak {start.language!r}")
+        if start.reference is not None and model in self._models.known and not self._models.clones(model):
+            raise Refused("no-such-capability", f"{model} cannot imitate a recording: choose another voice, or none")
         resident = model in self._models.resident
         lease = await self._models.acquire(model, start.session)
         try:
+            if start.reference is not None:
+                await self._recordings.imitate(start.session, start.reference, lease.voice)
             if start.session not in self._reports:
                 subject = session_playout(start.session)
                 self._reports[start.session] = await self._around.bus.subscribe(subject, self._on_playout)
@@ -158,7 +164,9 @@ class SpeakingSessions:
         session = self._sessions.get(start.session)
         if session is None:
             session = self._sessions[start.session] = SpeakingSession(start.session, self._around)
-        session.use(lease, language=start.language, speed=start.speed)
+        session.use(lease, language=start.language, speed=start.speed, imitates=start.reference)
+        if start.reference is None:
+            self._recordings.leave(start.session)
         rate = lease.voice.sample_rate
         return SpeakingReady(session=start.session, model=model, sample_rate=rate, resident=resident)
 

@@ -17,7 +17,15 @@ from protocol.conversation import Playout
 from protocol.ids import Millis, ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus
-from protocol.speaking import PhrasePlaced, SpeechBegan, SpeechFinished, SpeechPaused, SpeechResumed, TextChunk
+from protocol.speaking import (
+    PhrasePlaced,
+    ReferenceId,
+    SpeechBegan,
+    SpeechFinished,
+    SpeechPaused,
+    SpeechResumed,
+    TextChunk,
+)
 from protocol.subjects import tts_event, tts_frames
 
 log = structlog.get_logger()
@@ -83,12 +91,12 @@ class SpokenTurn:
         return sum(self._unspoken.values())
 
     # --- commands ---------------------------------------------------------------------------------------------------
-    def add(self, chunk: TextChunk, *, language: str, speed: float) -> None:
+    def add(self, chunk: TextChunk, *, language: str, speed: float, imitates: ReferenceId | None = None) -> None:
         """The next piece of text."""
         self.next_index = chunk.index + 1
         if chunk.text:
             self._unspoken[chunk.index] = len(chunk.text)
-        self._voice.tell(Say(self.key, chunk.index, chunk.text, language, speed, chunk.last))
+        self._voice.tell(Say(self.key, chunk.index, chunk.text, language, speed, chunk.last, imitates))
 
     def pause(self) -> None:
         """No frame leaves after this returns."""

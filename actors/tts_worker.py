@@ -27,7 +27,7 @@ from actors.voices import Voice
 from protocol.audio import SPEECH_FRAME, SPEECH_RATE
 from protocol.errors import ModelUnavailable, Refused
 from protocol.ids import Millis, ModelId, UnixMicros, WorkerName
-from protocol.ports import Bus, Calibrate, MemoryMeter, Respond, Subscription, WorkerRegistry
+from protocol.ports import Bus, Calibrate, MemoryMeter, ReferenceStore, Respond, Subscription, WorkerRegistry
 from protocol.speaking import EndSpeaking, StartSpeaking
 from protocol.subjects import ANY_SESSION, Subject, tts_command, worker
 from protocol.workers import Announcement, Capabilities, WorkerState
@@ -61,6 +61,7 @@ class TtsWorker:
         check_every_ms: int = 30_000,
         meter: MemoryMeter | None = None,
         reread: Callable[[], Sequence[Voice]] | None = None,
+        references: ReferenceStore | None = None,
         addr: str = "",
         capacity: int = 32,
         lead_ms: Millis = Millis(200),
@@ -86,6 +87,7 @@ class TtsWorker:
         self._check_every_ms = check_every_ms
         self._meter = meter
         self._reread = reread
+        self._references = references
         self._lead_ms = lead_ms
         self._ahead_s = ahead_s
         self._forget_after_s = forget_after_s
@@ -168,7 +170,11 @@ class TtsWorker:
             on_first_frame=self._measures.first_audio,
         )
         self._sessions = SpeakingSessions(
-            self._models, around, capacity=self._capacity, on_fewer=self._on_fewer_sessions
+            self._models,
+            around,
+            capacity=self._capacity,
+            references=self._references,
+            on_fewer=self._on_fewer_sessions,
         )
         self._admin = Administration(
             self._models, describe=self.describe, drain=self._sessions.drain, changed=self._wake.set
@@ -217,7 +223,9 @@ class TtsWorker:
         return Announcement(
             name=self._name,
             addr=self._addr,
-            capabilities=Capabilities(languages=self._models.languages, sample_rates=(SPEECH_RATE,)),
+            capabilities=Capabilities(
+                languages=self._models.languages, sample_rates=(SPEECH_RATE,), zero_shot=self._models.can_clone
+            ),
             models=self._models.known,
             resident_models=self._models.resident,
             model_languages=self._models.model_languages,

@@ -10,6 +10,7 @@ from actors.tts_rendition import Made
 from actors.voices import LoadedVoice, Voice
 from protocol.ids import ModelId
 from protocol.ports import Calibrate, MemoryMeter, Synthesizer
+from protocol.speaking import ReferenceId
 
 _WARM_UP_S: Final = 0.3
 _WARM_UP: Final = "Hello, and good day."
@@ -115,8 +116,12 @@ class _Listener:
     def on_failed(self, key: Key, reason: str) -> None:
         self._threads.on_failed(key, reason)
 
+    def on_imitated(self, name: ReferenceId, fault: str) -> None:
+        self._voice.imitated(name, fault)
+
     def on_ended(self) -> None:
         self._watcher.on_ended(self._voice)
 
     def on_died(self, reason: str) -> None:
+        self._voice.unlearn(reason)
         self._watcher.on_died(self._voice, reason)

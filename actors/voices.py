@@ -7,16 +7,23 @@ from dataclasses import dataclass, field
 import pykka
 import structlog
 
-from actors.tts import LoadSynthesizer, TtsActor, TtsMessage
+from actors.tts import Forget, Imitate, LoadSynthesizer, TtsActor, TtsMessage
 from protocol.errors import Refused
 from protocol.ids import ModelId
+from protocol.ports import Reference
+from protocol.speaking import ReferenceId
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """A model that could be loaded; `memory_mb` as its voice pack estimates it (0: unknown)."""
+    """A model that could be loaded.
+
+    Attributes:
+        memory_mb: as its voice pack estimates it (0: unknown).
+        clones: whether it can imitate a recording.
+    """
 
     model: ModelId
     languages: tuple[str, ...]
@@ -24,6 +31,7 @@ class Voice:
     title: str = ""
     licence: str = ""
     memory_mb: int = 0
+    clones: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +47,8 @@ class LoadedVoice:
     ready: asyncio.Future[int]
     ended: asyncio.Future[None]
     actor: pykka.ActorRef[TtsActor] | None = None
+    _learning: dict[ReferenceId, asyncio.Future[None]] = field(default_factory=dict, init=False)
+    _fault: str = field(default="", init=False)
 
     @property
     def sample_rate(self) -> int:
@@ -52,6 +62,42 @@ class LoadedVoice:
                 self.actor.tell(message)
             except pykka.ActorDeadError:
                 log.warning("a message came too late for a voice", model=self.model)
+
+    async def imitate(self, name: ReferenceId, reference: Reference) -> None:
+        """Learn the voice of a recording, once; later ones wait for the same, or find it done.
+
+        Raises:
+            Refused: `cannot-imitate`, with the model's reason.
+        """
+        if self._fault:
+            raise Refused("cannot-imitate", self._fault)
+        if name not in self._learning:
+            self._learning[name] = asyncio.get_running_loop().create_future()
+            self.tell(Imitate(name, reference))
+        await asyncio.shield(self._learning[name])
+
+    def imitated(self, name: ReferenceId, fault: str) -> None:
+        """The model has learned it, or says why it cannot."""
+        learning = self._learning.get(name)
+        if learning is None or learning.done():
+            return
+        if fault:
+            del self._learning[name]
+            learning.set_exception(Refused("cannot-imitate", fault[:1000]))
+            learning.exception()  # retrieved: nobody may wait for it any more
+        else:
+            learning.set_result(None)
+
+    def forget(self, name: ReferenceId) -> None:
+        """Nobody wants the recording's voice any more."""
+        if self._learning.pop(name, None) is not None:
+            self.tell(Forget(name))
+
+    def unlearn(self, reason: str) -> None:
+        """The model has died: whoever waits for a recording, or will, is told."""
+        self._fault = f"the voice has died: {reason}"[:1000]
+        for name in tuple(self._learning):
+            self.imitated(name, self._fault)
 
     def end(self) -> None:
         """Unload it, after the chunk that it is making."""

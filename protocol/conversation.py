@@ -37,6 +37,8 @@ class SessionConfig:
     system_prompt: Annotated[str, Field(max_length=8_000)] | None = None
     when_cold: WhenCold | None = None
     """For a voice that is in no worker's memory (see `protocol.routing.WhenCold`)."""
+    reference: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,64}$")] | None = None
+    """A recording that the voice is to imitate, as `POST /references` named it; empty: none any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """A session's way to another voice or worker: made ready while the old one speaks, done between two turns."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Final
 
@@ -103,6 +102,7 @@ class Move:
         started_at = None if announcement is None else announcement.started_at
         if started_at is not None and self._known.get(name) != started_at:
             self._rests = False
+        self._is_loading = False
         self._known[name] = started_at
         if self.next is None or name != self.next.name:
             return
@@ -169,7 +169,7 @@ class Move:
             await self._places.start_at(better)
             return better
         was_found = self.wanted.voice in (None, better.model, better.instead_of)
-        wish = self.wanted if was_found else dataclasses.replace(self.wanted, voice=None)
+        wish = self.wanted if was_found else self.wanted.in_any_voice()
         return await self._places.take(wish, avoid=() if here.worker.state == "ready" else (here.name,))
 
     def _arrive(self) -> None:

@@ -15,7 +15,7 @@ from protocol.errors import BusUnavailable, MalformedMessage, Refused
 from protocol.ids import ModelId, SessionId, UnixMicros, WorkerName
 from protocol.ports import Bus
 from protocol.routing import WhenCold
-from protocol.speaking import EndSpeaking, SpeakingReady, SpeakingRefused, StartSpeaking
+from protocol.speaking import EndSpeaking, ReferenceId, SpeakingReady, SpeakingRefused, StartSpeaking
 from protocol.subjects import tts_command
 from protocol.workers import Announcement, WorkerRefused
 
@@ -39,7 +39,7 @@ class Place:
     Attributes:
         worker: as it was announced last.
         instead_of: the model that is wanted and not resident anywhere.
-        language: what was agreed on, as is `speed`.
+        language: what was agreed on, as are `speed` and `reference`.
     """
 
     worker: Announcement
@@ -47,6 +47,7 @@ class Place:
     instead_of: ModelId | None = None
     language: str = ""
     speed: float = 1.0
+    reference: ReferenceId | None = None
 
     @property
     def name(self) -> WorkerName:
@@ -68,12 +69,13 @@ class Place:
         return speaks(self.worker, wanted.language, self.model)
 
     def agrees(self, wanted: Wanted) -> bool:
-        """Whether language and speed are as agreed on."""
-        return (self.language, self.speed) == (wanted.language, wanted.speed)
+        """Whether language, speed and what is imitated are as agreed on."""
+        return self == self.agreeing(wanted)
 
     def agreeing(self, wanted: Wanted) -> "Place":
-        """The same, with this language and speed."""
-        return dataclasses.replace(self, language=wanted.language, speed=wanted.speed)
+        """The same, with this language and speed; a voice that stands in for the wanted one imitates nobody."""
+        reference = wanted.reference if wanted.voice in (self.model, None) else None
+        return dataclasses.replace(self, language=wanted.language, speed=wanted.speed, reference=reference)
 
     def is_as(self, announcement: Announcement) -> bool:
         """Whether this is the same worker, not another one under its name."""
@@ -108,7 +110,7 @@ class Places:
         try:
             return self.look(dataclasses.replace(wanted, when_cold="fallback"))
         except Refused:
-            return self.look(dataclasses.replace(wanted, voice=None, when_cold="fallback"))
+            return self.look(dataclasses.replace(wanted.in_any_voice(), when_cold="fallback"))
 
     def have_loaded(self, wanted: Wanted) -> None:
         """What is wanted is in nobody's memory: have the best worker load it in the background."""
@@ -168,7 +170,7 @@ class Places:
         Raises:
             Refused: nobody can.
         """
-        any_voice = dataclasses.replace(wanted, voice=None)
+        any_voice = wanted.in_any_voice()
         refusal: Refused | None = None
         full: set[WorkerName] = set()
         for wish, avoid in ((wanted, doubted), (any_voice, doubted), (wanted, ()), (any_voice, ())):
@@ -184,8 +186,15 @@ class Places:
         Raises:
             Refused: by the worker; `voice-unreachable`.
         """
-        command = StartSpeaking(session=self._session, model=place.model, language=place.language, speed=place.speed)
-        timeout_s = RESIDENT_TIMEOUT_S if place.resident else patience_s
+        command = StartSpeaking(
+            session=self._session,
+            model=place.model,
+            language=place.language,
+            speed=place.speed,
+            reference=place.reference,
+        )
+        is_quick = place.resident and place.reference is None  # a recording has to be fetched and learned first
+        timeout_s = RESIDENT_TIMEOUT_S if is_quick else patience_s
         try:
             answer = await self._bus.request(tts_command(self._session, place.name), command, timeout_s=timeout_s)
         except (BusUnavailable, MalformedMessage) as error:
@@ -204,10 +213,5 @@ class Places:
 
 
 def _place(placement: Placement, wanted: Wanted) -> Place:
-    return Place(
-        worker=placement.worker,
-        model=placement.model,
-        instead_of=placement.instead_of,
-        language=wanted.language,
-        speed=wanted.speed,
-    )
+    place = Place(worker=placement.worker, model=placement.model, instead_of=placement.instead_of)
+    return place.agreeing(wanted)

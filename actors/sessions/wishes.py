@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from actors.policies.turn_taking import TurnTakingSettings
 from protocol.conversation import SessionConfig
 from protocol.routing import WhenCold
+from protocol.speaking import ReferenceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +15,29 @@ class Wanted:
 
     Attributes:
         when_cold: what to do while that voice is in nobody's memory.
+        reference: a recording that it is to imitate.
     """
 
     voice: str | None
     language: str
     speed: float
     when_cold: WhenCold = "fallback"
+    reference: ReferenceId | None = None
+
+    def in_any_voice(self) -> "Wanted":
+        """The same as far as any voice can do it."""
+        return dataclasses.replace(self, voice=None, reference=None)
 
 
 def wanted(config: SessionConfig) -> Wanted:
     """The voice."""
-    return Wanted(config.voice, config.language or "en", config.speed or 1.0, config.when_cold or "fallback")
+    return Wanted(
+        config.voice,
+        config.language or "en",
+        config.speed or 1.0,
+        config.when_cold or "fallback",
+        config.reference or None,
+    )
 
 
 def taking_turns(settings: TurnTakingSettings, config: SessionConfig) -> TurnTakingSettings:

@@ -458,7 +458,7 @@ async def start(stage: Stage, name: str, **options: object) -> object:
 async def test_what_cannot_be_started_is_refused_with_a_code() -> None:
     async with a_stage(capacity=2) as stage:
         assert (await start(stage, "s1", model="no-such")).code == "no-such-model"  # type: ignore[attr-defined]  # refused
-        assert (await start(stage, "s1", reference="me")).code == "no-such-reference"  # type: ignore[attr-defined]  # as above
+        assert (await start(stage, "s1", reference="me")).code == "no-such-capability"  # type: ignore[attr-defined]  # as above
         assert (await start(stage, "s1", language="de")).code == "no-such-language"  # type: ignore[attr-defined]  # as above
         await stage.client("s1")
         await stage.client("s2")

@@ -17,7 +17,7 @@ from protocol.audio import SPEECH_FRAME, Flags, Frame
 from protocol.conversation import Playout
 from protocol.ids import ModelId, Samples, SessionId, TurnId, WorkerName
 from protocol.message import Message
-from protocol.ports import Pcm, Synthesizer
+from protocol.ports import Cloner, Pcm, Synthesizer
 from protocol.speaking import Pause, PhrasePlaced, Resume, StartSpeaking, Stop, TextChunk
 from protocol.subjects import session_playout, tts_command, tts_event, tts_frames
 from tests.fakes.bus import FakeBus
@@ -126,12 +126,13 @@ class Stage:
         self.clients: dict[SessionId, Client] = {}
         self._events = asyncio.Condition()
 
-    async def client(self, name: str = "s1", *, model: ModelId | None = None) -> Client:
+    async def client(self, name: str = "s1", *, model: ModelId | None = None, reference: str | None = None) -> Client:
         """One more session, with its voice held ready."""
         session = SessionId(name)
         client = self.clients[session] = Client(session, self.bus)
         await self.bus.subscribe_frames(tts_frames(session), client.on_frame)
-        await self.bus.request(tts_command(session, WORKER), StartSpeaking(session=session, model=model))
+        start = StartSpeaking(session=session, model=model, reference=reference)
+        await self.bus.request(tts_command(session, WORKER), start)
         return client
 
     def command(self, message: Message) -> None:
@@ -209,7 +210,12 @@ async def a_stage(
     """A worker with these voices (a fake one if none is named), subscribed and warm."""
     bus, registry, time = FakeBus(), FakeRegistry(), ManualTime()
     voices = [
-        Voice(model=s.model, languages=("en",), load=load or (lambda s=s: s))  # type: ignore[misc]  # a default binds s
+        Voice(
+            model=s.model,
+            languages=("en",),
+            load=load or (lambda s=s: s),  # type: ignore[misc]  # a default binds s
+            clones=isinstance(s, Cloner),
+        )
         for s in synthesizers or (FakeSynthesizer(),)
     ]
     worker = TtsWorker(
