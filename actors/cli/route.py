@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from actors.cli.nats_options import Credentials, DataDir, Nats, nats_settings, token
+from actors.cli.nats_options import Credentials, DataDir, Nats, token, whereabouts
 
 _REFUSED = 1
 
@@ -71,7 +71,7 @@ def route(
         avoid=tuple(token(name, "a worker's name") for name in avoid or ()),
         explain=True,
     )
-    answer = asyncio.run(bootstrap.ask(nats_settings(nats, data_dir, credentials), wanted))
+    answer = asyncio.run(bootstrap.ask(whereabouts(nats, data_dir, credentials).nats, wanted))
     if as_json:
         typer.echo(encode(answer))
     else:
