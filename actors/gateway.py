@@ -13,6 +13,7 @@ import structlog
 from actors import metrics
 from actors.peer import Peer
 from actors.peer_ports import CallLater, Cancel, Choice, Clock, Ears, MakeSession, PeerLimits, VadOptions
+from actors.references import References
 from protocol.conversation import SessionConfig, SessionOpened
 from protocol.errors import BusUnavailable, MalformedMessage, Refused
 from protocol.ids import SessionId
@@ -57,6 +58,7 @@ class Gateway:
         linger_s: float = 30.0,
         peer_limits: PeerLimits | None = None,
         vad_options: VadOptions | None = None,
+        references: References | None = None,
         call_later: CallLater = call_later,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -70,6 +72,7 @@ class Gateway:
         self._linger_s = linger_s
         self._peer_limits = peer_limits
         self._vad_options = vad_options
+        self._references = references
         self._call_later = call_later
         self._clock = clock
         self._seats: dict[SessionId, _Seat] = {}
@@ -121,15 +124,19 @@ class Gateway:
             make_session=self._make_session,
             on_detached=self._on_detached,
             on_over=self._on_over,
+            on_reference=None if self._references is None else self._references.use_soon,
             limits=self._peer_limits,
             vad_options=self._vad_options,
             clock=self._clock,
         )
         self._opening += 1
         try:
+            if self._references is not None and effective.reference:
+                await self._references.use(peer.session, effective.reference)
             await peer.start()
         except BaseException as error:
             await peer.close("could not be opened", tell_client=False)
+            self._forget_references(peer)
             if isinstance(error, BusUnavailable):
                 raise Refused("not-ready", str(error)[:1000]) from error
             raise
@@ -239,6 +246,10 @@ class Gateway:
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
 
+    def _forget_references(self, peer: Peer) -> None:
+        if self._references is not None:
+            self._references.forget(peer.session)
+
     async def _close(self, peer: Peer, reason: str) -> None:
         try:
             async with asyncio.timeout(_CLOSE_S):
@@ -249,6 +260,7 @@ class Gateway:
             log.exception("session did not end cleanly", session=peer.session)
         else:
             log.info("session closed", session=peer.session, reason=reason)
+        self._forget_references(peer)
 
     async def close(self) -> None:
         """Refuse new sessions, end the open ones and wait for them, for a bounded time."""

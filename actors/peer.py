@@ -12,6 +12,7 @@ from actors.playout_reports import PlayoutReports
 from actors.policies.playout import PlayoutGate, Pulled
 from actors.policies.rates import TokenBucket
 from actors.policies.supply import Supply
+from actors.references import WhenNamed
 from protocol.audio import Flags, Frame
 from protocol.codec import type_of
 from protocol.conversation import (
@@ -69,6 +70,7 @@ class Peer:
         make_session: MakeSession,
         on_detached: Callable[["Peer"], None],
         on_over: OnPeer,
+        on_reference: WhenNamed | None = None,
         limits: PeerLimits | None = None,
         vad_options: VadOptions | None = None,
         clock: Clock = time.monotonic,
@@ -80,6 +82,7 @@ class Peer:
         self._ears = ears
         self._on_detached = on_detached
         self._on_over = on_over
+        self._on_reference = on_reference
         self._clock = clock
         self._vad = vad_options or VadOptions()
         self._limits = limits or PeerLimits()
@@ -241,12 +244,19 @@ class Peer:
             case Say() | Interrupt() | Configure():
                 answer = self._session_actor.command(message)
                 self._reports.changed()
+                if isinstance(message, Configure) and isinstance(answer, Accepted):
+                    self._note_reference(message.config.reference)
                 return answer
             case CloseSession():
                 self._on_over(self, "closed by the client")
                 return Accepted(session=self._session)
             case _:
                 return self._refuse("unexpected", f"A message of type {type_of(message)} has no place here.")
+
+    def _note_reference(self, name: str | None) -> None:
+        """The session names a recording from now on."""
+        if name and self._on_reference is not None:
+            self._on_reference(self._session, name)
 
     def _refuse(self, code: str, reason: str) -> CommandRefused:
         return CommandRefused(code=code, reason=reason, session=self._session)

@@ -126,6 +126,8 @@ class GatewaySettings(_Settings):
     """Begin a reply at the likely end of speech, before the turn is certain."""
     apology: Annotated[str, Field(max_length=500)] = ""
     """Spoken when a reply fails; empty: nothing is spoken."""
+    keep_references: bool = False
+    """Whether a client may have its recording of a voice kept beyond its session."""
     vad: VadSettings = VadSettings()
     llm: LlmSettings = LlmSettings()
 

@@ -24,6 +24,7 @@ from actors.mailbox import Mailbox
 from actors.peer_ports import MakeSession, VadOptions
 from actors.policies.playout import PlayoutGate
 from actors.policies.turn_taking.settings import TurnTakingSettings
+from actors.references import References
 from actors.router import Router
 from actors.routing_service import RoutingService
 from actors.services import Offer, router_service
@@ -35,13 +36,14 @@ from actors.vad import Detector
 from actors.warming import Warmer
 from adapters.llm.echo import EchoReply
 from adapters.llm.openai import OpenAIReply
+from adapters.references.nats_objects import NatsReferences
 from adapters.transport.http import make_app
 from adapters.vad.silero import SileroModel
 from protocol.conversation import SessionConfig
 from protocol.errors import SettingsInvalid
 from protocol.ids import Millis, ModelId, SessionId
 from protocol.message import Message
-from protocol.ports import Bus, ConversationHost, ReplyGenerator, WorkerFleet
+from protocol.ports import Bus, ConversationHost, ReferenceDesk, ReplyGenerator, WorkerFleet
 
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _HTTP_CLOSE_S: Final = 0.5
@@ -81,6 +83,8 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         stack.callback(detector.stop)
         replies = _replies(settings.llm)
         stack.push_async_callback(replies.close)
+        references = References(NatsReferences(bus), call_later=call_later, may_keep=settings.keep_references)
+        stack.push_async_callback(references.close)
         gateway = Gateway(
             bus=bus,
             choice=router,
@@ -90,13 +94,14 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             max_sessions=settings.max_sessions,
             linger_s=settings.linger_s,
             vad_options=_vad_options(settings),
+            references=references,
         )
         stack.push_async_callback(gateway.close)
         await gateway.start()
         fleet = Fleet(bus, registry)
         stack.push_async_callback(fleet.close)
         stack.callback(router.watch(fleet.on_worker))
-        await stack.enter_async_context(_listening(settings, gateway, fleet))
+        await stack.enter_async_context(_listening(settings, gateway, fleet, references))
         say_ready("gateway", _url(settings))
         await stop.wait()
 
@@ -154,7 +159,9 @@ def _session_maker(settings: GatewaySettings, bus: Bus, router: Router, replies:
 
 
 @asynccontextmanager
-async def _listening(settings: GatewaySettings, host: ConversationHost, fleet: WorkerFleet) -> AsyncIterator[None]:
+async def _listening(
+    settings: GatewaySettings, host: ConversationHost, fleet: WorkerFleet, references: ReferenceDesk
+) -> AsyncIterator[None]:
     """The HTTP server, until the context is left."""
     key, admin_key = _secret(settings.api_key), _secret(settings.admin_key)
     if not key and settings.host not in _LOOPBACK:
@@ -164,6 +171,7 @@ async def _listening(settings: GatewaySettings, host: ConversationHost, fleet: W
         api_key=key,
         fleet=fleet,
         admin_key=admin_key,
+        references=references,
         is_local=settings.host in _LOOPBACK,
         page_dir=_PAGE,
         ice_servers=settings.stun_servers,

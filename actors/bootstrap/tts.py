@@ -13,11 +13,13 @@ from actors.settings import ModelManagerSettings, TtsWorkerSettings, WorkerSetti
 from actors.tts_worker import TtsWorker
 from actors.voices import Voice
 from adapters.audio.mastering import calibrate
+from adapters.bus.nats import NatsBus
 from adapters.process_memory import ProcessMemory, keep_one_heap
+from adapters.references.nats_objects import NatsReferences
 from adapters.tts.loading import load_synthesizer
 from adapters.voicepacks import VoicePack
 from protocol.ids import Millis, ModelId
-from protocol.ports import Bus, WorkerRegistry
+from protocol.ports import WorkerRegistry
 
 
 def run(settings: WorkerSettings) -> None:
@@ -37,7 +39,7 @@ async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     await worker.serve(f"tts-{settings.tts.family}", settings.tts.family, settings, make, stop)
 
 
-def _make(settings: WorkerSettings, packs: Sequence[VoicePack], bus: Bus, registry: WorkerRegistry) -> TtsWorker:
+def _make(settings: WorkerSettings, packs: Sequence[VoicePack], bus: NatsBus, registry: WorkerRegistry) -> TtsWorker:
     tts = settings.tts
     default = packs[0].model_id
     preloaded = [ModelId(model) for model in tts.model_manager.preload_model_ids]
@@ -53,6 +55,7 @@ def _make(settings: WorkerSettings, packs: Sequence[VoicePack], bus: Bus, regist
         limits=_limits(tts.model_manager),
         check_every_ms=tts.model_manager.evict_check_interval_ms,
         meter=ProcessMemory(),
+        references=NatsReferences(bus),
         reread=lambda: _voices(tts, packs_to_speak_with(settings)),
     )
 
@@ -66,6 +69,7 @@ def _voices(tts: TtsWorkerSettings, packs: Sequence[VoicePack]) -> list[Voice]:
             title=pack.title,
             licence=pack.licence,
             memory_mb=pack.memory_mb,
+            clones="zero_shot" in pack.tags,
         )
         for pack in packs
     ]

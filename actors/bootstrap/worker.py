@@ -9,8 +9,9 @@ from actors.bootstrap.ready import say_ready
 from actors.bootstrap.registry import open_registry
 from actors.services import Offer, worker_service
 from actors.settings import WorkerSettings
+from adapters.bus.nats import NatsBus
 from protocol.ids import WorkerName
-from protocol.ports import Bus, WorkerRegistry
+from protocol.ports import WorkerRegistry
 from protocol.workers import Announcement
 
 
@@ -21,7 +22,7 @@ class Worker(Protocol):
         """Until told to stop."""
 
 
-MakeWorker = Callable[[Bus, WorkerRegistry], Worker]
+MakeWorker = Callable[[NatsBus, WorkerRegistry], Worker]
 
 
 async def serve(part: str, family: str, settings: WorkerSettings, make: MakeWorker, stop: asyncio.Event) -> None:

@@ -13,6 +13,7 @@ DISCONNECTED: Final = Counter(
 )
 REFUSED: Final = Counter("antiphon_http_refused_total", "HTTP requests that were refused", ["code"])
 STEERED: Final = Counter("antiphon_http_steered_total", "Commands to workers over HTTP", ["command", "outcome"])
+UPLOADS: Final = Counter("antiphon_reference_uploads_total", "Recordings of voices that clients brought", ["outcome"])
 STALLS: Final = Counter(
     "antiphon_client_stalls_total", "Times that a client did not read and its speech waited in the gate", ["transport"]
 )

@@ -12,13 +12,14 @@ from prometheus_client import generate_latest
 from adapters.transport.access import AdminGuard, Guard, Handler
 from adapters.transport.counters import REFUSED
 from adapters.transport.fleet_http import FLEET_STATUS, FleetDoor
+from adapters.transport.reference_http import REFERENCE_STATUS, ReferenceDoor, ReferenceLimits
 from adapters.transport.ticker import Ticker
 from adapters.transport.webrtc import WebRtcDoor
 from adapters.transport.webrtc_link import WebRtcLimits
 from adapters.transport.websocket import WebSocketDoor
 from adapters.transport.websocket_link import WebSocketLimits
 from protocol.errors import MalformedMessage, Refused
-from protocol.ports import ConversationHost, WorkerFleet
+from protocol.ports import ConversationHost, ReferenceDesk, WorkerFleet
 
 _STATUS: Final = {
     "malformed": 400,
@@ -31,6 +32,7 @@ _STATUS: Final = {
     "shutting-down": 503,
     "no-worker": 503,
     **FLEET_STATUS,
+    **REFERENCE_STATUS,
 }
 """Of refusals whose HTTP status is not simply 409."""
 _CODES: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
@@ -116,6 +118,8 @@ def make_app(
     api_key: str | None = None,
     fleet: WorkerFleet | None = None,
     admin_key: str | None = None,
+    references: ReferenceDesk | None = None,
+    reference_limits: ReferenceLimits | None = None,
     is_local: bool = False,
     metrics: Callable[[], bytes] = generate_latest,
     websocket_limits: WebSocketLimits | None = None,
@@ -127,9 +131,11 @@ def make_app(
     Args:
         host: opens the sessions.
         page_dir: holds `index.html`, and what `/static/` serves.
-        api_key: asked for at `/ws`, `/offer`, `/metrics` and `/workers`; None leaves them open.
+        api_key: asked for at `/ws`, `/offer`, `/metrics`, `/workers` and `/references`; None leaves them open.
         fleet: what `/workers` shows and steers; without one there is no such path.
         admin_key: asked for by what changes a worker; see `AdminGuard` for None.
+        references: takes what is brought to `/references`; without it there is no such path.
+        reference_limits: of `/references`.
         is_local: it will be served on a loopback address alone.
         metrics: what `/metrics` shows.
         websocket_limits: of `/ws`.
@@ -153,6 +159,8 @@ def make_app(
     if fleet is not None:
         door = FleetDoor(fleet, AdminGuard(admin_key, has_api_key=api_key is not None, is_local=is_local))
         door.add_to(app.router, guard)
+    if references is not None:
+        ReferenceDoor(references, reference_limits).add_to(app.router, guard)
 
     async def close(_app: web.Application) -> None:
         if door is not None:
