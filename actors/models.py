@@ -16,7 +16,8 @@ from actors.load_faults import fault_of
 from actors.model_status import status_of
 from actors.policies.residency import Residency
 from actors.policies.resident import Evict, EvictReason, Limits, Load, Refuse
-from actors.tts import Warm
+from actors.repertoire import Repertoire
+from actors.tts_messages import Warm
 from actors.voice_threads import VoiceThreads
 from actors.voices import Lease, LoadedVoice, Voice
 from protocol.errors import AntiphonError, Refused
@@ -56,8 +57,8 @@ class ModelManager:
         check_every_ms: int = 30_000,
     ) -> None:
         """The first of `voices` is the default one. `reread` is called on a thread."""
-        self._voices = {voice.model: voice for voice in voices}
-        self._residency = Residency(_estimates(voices), limits=limits)
+        self.voices = Repertoire(voices)
+        self._residency = Residency(self.voices.estimates, limits=limits)
         self._threads = threads
         self._clock = clock
         self._call_later = call_later
@@ -71,23 +72,9 @@ class ModelManager:
         self._leaving: dict[ModelId, LoadedVoice] = {}
         self._overlapping: set[ModelId] = set()
         self._timer: Timer | None = None
+        self._is_over = False
 
     # --- what there is ----------------------------------------------------------------------------------------------
-    @property
-    def known(self) -> tuple[ModelId, ...]:
-        """All that could be loaded, the default first."""
-        return tuple(self._voices)
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """All that could be spoken."""
-        return tuple(dict.fromkeys(lang for voice in self._voices.values() for lang in voice.languages))
-
-    @property
-    def model_languages(self) -> dict[ModelId, tuple[str, ...]]:
-        """What each model speaks."""
-        return {model: voice.languages for model, voice in self._voices.items()}
-
     @property
     def resident(self) -> tuple[ModelId, ...]:
         """All that take work now."""
@@ -97,25 +84,8 @@ class ModelManager:
         """All that could be loaded, the default first."""
         now = self._now()
         return tuple(
-            status_of(voice, self._residency, now, users=len(self._users(voice.model)))
-            for voice in self._voices.values()
+            status_of(voice, self._residency, now, users=len(self._users(voice.model))) for voice in self.voices
         )
-
-    def speaks(self, model: ModelId, language: str) -> bool:
-        """Whether a model speaks a language, of whatever region; an unknown model is `acquire`'s to refuse."""
-        voice = self._voices.get(model)
-        wanted = language.partition("-")[0]
-        return voice is None or any(spoken.partition("-")[0] == wanted for spoken in voice.languages)
-
-    def clones(self, model: ModelId) -> bool:
-        """Whether it can imitate a recording."""
-        voice = self._voices.get(model)
-        return voice is not None and voice.clones
-
-    @property
-    def can_clone(self) -> bool:
-        """Whether any of them can."""
-        return any(voice.clones for voice in self._voices.values())
 
     # --- wishes -----------------------------------------------------------------------------------------------------
     async def acquire(self, model: ModelId, session: SessionId) -> Lease:
@@ -124,7 +94,7 @@ class ModelManager:
         Raises:
             Refused: `no-such-model`, `model-unavailable` with the reason, or `no-room`.
         """
-        self._voice(model)
+        self.voices.find(model)
         number = next(self._numbers)
         self._admit(model, self._residency.hold(model, number, self._now()))
         self._holders[number] = session
@@ -144,7 +114,7 @@ class ModelManager:
         Raises:
             Refused: as `acquire`.
         """
-        self._voice(model)
+        self.voices.find(model)
         self._admit(model, self._residency.load(model, self._now()))
         if model in self._residency.at("resident"):
             return
@@ -158,7 +128,7 @@ class ModelManager:
         Raises:
             Refused: `no-such-model`, or `model-in-use`.
         """
-        self._voice(model)
+        self.voices.find(model)
         if not self._residency.unload(model):
             users = len(self._users(model))
             raise Refused("model-in-use", f"{users} sessions speak with {model}" if users else f"{model} is loading")
@@ -179,10 +149,10 @@ class ModelManager:
                 voices = await asyncio.to_thread(self._reread)
             except AntiphonError as error:
                 raise Refused("packs-invalid", str(error)) from error
-            self._voices = {voice.model: voice for voice in voices}
-            self._residency.know(_estimates(voices))
+            self.voices.replace(voices)
+            self._residency.know(self.voices.estimates)
         if model is not None:
-            self._voice(model)
+            self.voices.find(model)
             self._threads.forget(model)
             self._residency.renew(model)
         self.evict_idle()
@@ -192,6 +162,8 @@ class ModelManager:
 
     def evict_idle(self) -> None:
         """Carry out what is due. Called after each change, at deadlines, and every `check_every_ms`."""
+        if self._is_over:
+            return
         for command in self._residency.due(self._now()):
             match command:
                 case Load(model):
@@ -213,6 +185,7 @@ class ModelManager:
 
         They are waited for: a process that ends while a thread computes is aborted by the model's library.
         """
+        self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
         voices = (*self._current.values(), *self._leaving.values())
@@ -277,12 +250,6 @@ class ModelManager:
     def _now(self) -> Millis:
         return Millis(round(self._clock() * 1000))
 
-    def _voice(self, model: ModelId) -> Voice:
-        voice = self._voices.get(model)
-        if voice is None:
-            raise Refused("no-such-model", f"there is no voice {model!r} here; there are: {', '.join(self._voices)}")
-        return voice
-
     def _admit(self, model: ModelId, pause_ms: Millis) -> None:
         if pause_ms:
             fault = self._residency[model].fault
@@ -308,7 +275,7 @@ class ModelManager:
     def _start(self, model: ModelId) -> None:
         others = self._residency.at("loading")
         self._overlapping.update(others if len(others) > 1 else ())
-        self._threads.start(self._voices[model], self._instance(model), self)
+        self._threads.start(self.voices.find(model), self._instance(model), self)
 
     def _end(self, model: ModelId, reason: EvictReason) -> None:
         log.info("a voice is unloaded", model=model, why=reason)
@@ -330,7 +297,3 @@ class ModelManager:
         deadline = self._residency.deadline()
         wait_ms = self._check_every_ms if deadline is None else min(self._check_every_ms, deadline - self._now())
         self._timer = self._call_later(max(0, wait_ms) / 1000, self.evict_idle)
-
-
-def _estimates(voices: Sequence[Voice]) -> dict[ModelId, int]:
-    return {voice.model: voice.memory_mb for voice in voices}

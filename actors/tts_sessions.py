@@ -146,9 +146,13 @@ class SpeakingSessions:
         if not has_room:
             raise Refused("too-many-sessions", f"this worker speaks for {self._capacity} sessions already")
         model = start.model or self._default()
-        if not self._models.speaks(model, start.language):
+        if not self._models.voices.speaks(model, start.language):
             raise Refused("no-such-language", f"{model} does not speak {start.language!r}")
-        if start.reference is not None and model in self._models.known and not self._models.clones(model):
+        if (
+            start.reference is not None
+            and model in self._models.voices.models
+            and not self._models.voices.clones(model)
+        ):
             raise Refused("no-such-capability", f"{model} cannot imitate a recording: choose another voice, or none")
         resident = model in self._models.resident
         lease = await self._models.acquire(model, start.session)
@@ -171,9 +175,9 @@ class SpeakingSessions:
         return SpeakingReady(session=start.session, model=model, sample_rate=rate, resident=resident)
 
     def _default(self) -> ModelId:
-        if not self._models.known:
+        if not self._models.voices.models:
             raise Refused("no-such-model", "this worker knows no voices")
-        return self._models.known[0]
+        return self._models.voices.models[0]
 
     def _on_playout(self, _subject: object, message: object, _respond: object) -> None:
         if isinstance(message, Playout) and (session := self._sessions.get(message.session)):

@@ -7,8 +7,8 @@ from typing import assert_never
 import structlog
 
 from actors.policies.pacing import Pacing
-from actors.tts import Allow, Drop, Hold, Key, Release, Say
 from actors.tts_frames import TurnFrames
+from actors.tts_messages import Allow, Drop, Hold, Key, Release, Say
 from actors.tts_pacer import Pacer
 from actors.tts_rendition import Made, PhraseBegun, PhraseDone
 from actors.voices import LoadedVoice

@@ -15,9 +15,9 @@ from actors.mailbox import Mailbox
 from actors.models import CallLater, ModelManager
 from actors.policies.resident import Limits
 from actors.pulse import PULSE_MS, Pulsing
-from actors.tts import Key
 from actors.tts_admin import Administration
 from actors.tts_measures import Measures
+from actors.tts_messages import Key
 from actors.tts_pacer import CallAt, Pacer
 from actors.tts_rendition import Made
 from actors.tts_sessions import SpeakingSessions
@@ -185,7 +185,7 @@ class TtsWorker:
         loads = [self._models.load(model) for model in self._preload]
         outcomes = await asyncio.gather(*loads, return_exceptions=True)
         for model, outcome in zip(self._preload, outcomes, strict=True):
-            if isinstance(outcome, Refused) and model != self._models.known[0]:
+            if isinstance(outcome, Refused) and model != self._models.voices.models[0]:
                 log.error("a voice is not preloaded", model=model, reason=outcome.reason)
             elif isinstance(outcome, Refused):
                 raise ModelUnavailable(outcome.reason) from outcome
@@ -217,6 +217,7 @@ class TtsWorker:
 
     def describe(self) -> Announcement:
         """The worker as it is now."""
+        voices = self._models.voices
         load = self._measures.load(queue_depth=self._sessions.unspoken_pieces)
         tts_metrics.QUEUE_DEPTH.set(load.queue_depth)
         tts_metrics.SESSIONS.set(len(self._sessions))
@@ -224,11 +225,11 @@ class TtsWorker:
             name=self._name,
             addr=self._addr,
             capabilities=Capabilities(
-                languages=self._models.languages, sample_rates=(SPEECH_RATE,), zero_shot=self._models.can_clone
+                languages=voices.languages, sample_rates=(SPEECH_RATE,), zero_shot=voices.can_clone
             ),
-            models=self._models.known,
+            models=voices.models,
             resident_models=self._models.resident,
-            model_languages=self._models.model_languages,
+            model_languages=voices.model_languages,
             metrics=load,
             state="draining" if self._sessions.draining else self._state,
             sessions=len(self._sessions),

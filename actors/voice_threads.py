@@ -5,7 +5,8 @@ from functools import partial
 from typing import Final, Protocol
 
 from actors.mailbox import Mailbox
-from actors.tts import Key, OpenShaper, TtsActor, Warm
+from actors.tts import TtsActor
+from actors.tts_messages import Key, OpenShaper, Warm
 from actors.tts_rendition import Made
 from actors.voices import LoadedVoice, Voice
 from protocol.ids import ModelId

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import pykka
 import structlog
 
-from actors.tts import Forget, Imitate, LoadSynthesizer, TtsActor, TtsMessage
+from actors.tts import TtsActor
+from actors.tts_messages import Forget, Imitate, LoadSynthesizer, TtsMessage
 from protocol.errors import Refused
 from protocol.ids import ModelId
 from protocol.ports import Reference

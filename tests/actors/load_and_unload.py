@@ -16,7 +16,7 @@ keep_one_heap()
 from actors.mailbox import Mailbox  # noqa: E402
 from actors.models import ModelManager  # noqa: E402
 from actors.policies.resident import Limits  # noqa: E402
-from actors.tts import Key, Say  # noqa: E402
+from actors.tts_messages import Key, Say  # noqa: E402
 from actors.tts_rendition import Made  # noqa: E402
 from actors.voice_threads import VoiceThreads  # noqa: E402
 from actors.voices import Voice  # noqa: E402

@@ -236,7 +236,7 @@ async def test_packs_are_read_anew_new_ones_are_known_and_those_that_have_gone_a
         lease = await shelf.acquire(TWO)
         packs[:] = [shelf.voice(ONE), shelf.voice(THREE)]
         await shelf.models.reload()
-        assert shelf.models.known == (ONE, THREE)
+        assert shelf.models.voices.models == (ONE, THREE)
         assert shelf.resident() == (TWO,), "it is in use"
         with pytest.raises(Refused, match="there is no voice"):
             await shelf.acquire(TWO)
@@ -254,12 +254,12 @@ async def test_packs_that_cannot_be_read_change_nothing() -> None:
         with pytest.raises(Refused, match="there is no fake-one") as refused:
             await shelf.models.reload()
         assert refused.value.code == "packs-invalid"
-        assert shelf.models.known == (ONE,)
+        assert shelf.models.voices.models == (ONE,)
 
 
 async def test_a_voice_is_listed_with_what_its_pack_says() -> None:
     async with a_shelf() as shelf:
-        shelf.models._voices[ONE] = shelf.voice(ONE, title="The one", licence="CC0-1.0")
+        shelf.models.voices.replace([shelf.voice(ONE, title="The one", licence="CC0-1.0"), shelf.voice(TWO)])
         status = shelf.status(ONE)
         assert (status.title, status.licence, status.is_default) == ("The one", "CC0-1.0", True)
         assert not shelf.status(TWO).is_default
@@ -267,8 +267,8 @@ async def test_a_voice_is_listed_with_what_its_pack_says() -> None:
 
 async def test_languages_are_matched_without_their_region() -> None:
     async with a_shelf() as shelf:
-        assert shelf.models.speaks(ONE, "en-GB")
-        assert shelf.models.speaks(ONE, "de")
-        assert not shelf.models.speaks(ONE, "fr")
-        assert shelf.models.languages == ("en", "de-AT")
-        assert shelf.models.model_languages[TWO] == ("en", "de-AT")
+        assert shelf.models.voices.speaks(ONE, "en-GB")
+        assert shelf.models.voices.speaks(ONE, "de")
+        assert not shelf.models.voices.speaks(ONE, "fr")
+        assert shelf.models.voices.languages == ("en", "de-AT")
+        assert shelf.models.voices.model_languages[TWO] == ("en", "de-AT")

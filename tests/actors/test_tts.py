@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from actors.mailbox import Mailbox
-from actors.tts import Allow, Drop, Hold, Key, Release, Say, TtsActor, Warm
+from actors.tts import TtsActor
+from actors.tts_messages import Allow, Drop, Hold, Key, Release, Say, Warm
 from actors.tts_rendition import Made, PhraseBegun, PhraseDone
 from protocol.ids import Samples, SessionId, TurnId
 from protocol.ports import Pcm
+from protocol.speaking import ReferenceId
 from tests.fakes.voices import UNSPEAKABLE, FakeSynthesizer
 
 A: Key = (SessionId("a"), TurnId(1))
@@ -41,6 +43,9 @@ class Notes:
 
     def on_failed(self, key: Key, reason: str) -> None:
         self.failed.append((key, reason))
+
+    def on_imitated(self, name: ReferenceId, fault: str) -> None:
+        raise AssertionError(f"nobody asked to imitate {name}: {fault}")
 
     def on_ended(self) -> None:
         self.ends += 1
@@ -252,5 +257,6 @@ def test_when_it_ends_the_model_is_closed() -> None:
     )
     ref.tell(say(A, "one two three", last=False))
     ref.stop()
+    assert notes.ends == 1
     assert voice.closed
     assert voice.open_phrases == 0

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pykka
 
-from actors.tts import Allow, TtsActor
+from actors.tts import TtsActor
+from actors.tts_messages import Allow
 from adapters.audio.mastering import calibrate
 from protocol.ids import Samples, SessionId, TurnId
 from protocol.ports import PcmChunk, Synthesizer
