@@ -329,7 +329,7 @@ async def test_a_voice_that_stalls_is_nudged_then_given_up() -> None:
     await stage.play(5)
     await stage.advance(1_100)
     assert stage.bus.said(Resume)[-1].from_sample == 10 * SPEECH_FRAME
-    await stage.advance(5_000)
+    await stage.advance(20_000)
     assert [m.code for m in stage.told(SessionError)] == ["voice-stalled"]
     assert states(stage)[-1] == "LISTENING"
 

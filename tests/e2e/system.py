@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -56,20 +57,30 @@ def plain_environment() -> dict[str, str]:
 
 
 class System:
-    """`antiphon up`, running. `url` is the gateway's; `nats_url` the embedded server's, unless one is given."""
+    """`antiphon up`, running. `url` is the gateway's; `nats_url` the embedded server's, unless one is given.
+
+    `tts` are the families of voices to start, if not those that `up` starts by itself.
+    """
 
     def __init__(
-        self, data_dir: Path, *, nats_url: str | None = None, environment: dict[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        nats_url: str | None = None,
+        environment: dict[str, str] | None = None,
+        tts: Sequence[str] = (),
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.started_at = time.monotonic()
+        self._wanted = {f"tts-{family}" for family in tts}
         self._lines: list[str] = []
         self._seen: dict[int, psutil.Process] = {}
         nats_port = free_port()
         self.nats_url = nats_url or f"nats://127.0.0.1:{nats_port}"
         server = ("--nats", nats_url) if nats_url else ("--nats-port", str(nats_port))
-        command = antiphon("up", "--port", str(self.port), "--data-dir", str(data_dir), *server)
+        families = [option for family in tts for option in ("--tts", family)]
+        command = antiphon("up", "--port", str(self.port), "--data-dir", str(data_dir), *server, *families)
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -104,7 +115,9 @@ class System:
             RuntimeError: with everything it printed.
         """
         self.wait_until_ready()
-        while not all(re.search(rf"\b{part}\s+ready after", self.output()) for part in self.parts()):
+        while not all(
+            re.search(rf"\b{part}\s+ready after", self.output()) for part in self._wanted.union(self.parts())
+        ):
             if time.monotonic() - self.started_at > START_LIMIT_S:
                 self.kill()
                 raise RuntimeError(f"`antiphon up` did not become complete:\n{self.output()}")

@@ -34,7 +34,7 @@ class TurnTakingSettings:
         reply_timeout_ms: for the first frame of a reply, and for the next text of one that has not ended.
         stall_nudge_ms: a voice that falls silent for this long, though it should go on, is asked to.
         first_nudge_ms: the same for one that has not begun.
-        stall_limit_ms: then it is given up.
+        stall_limit_ms: then it is given up; a voice that lives and is slow may need long for its next clause.
         voice_return_ms: how long a reply waits for its voice's worker to come back.
         listener_return_ms: how long a reply waits for a client that takes no sound.
         say_idle_ms: a `say` whose next piece does not come within this time has ended.
@@ -59,7 +59,7 @@ class TurnTakingSettings:
     reply_timeout_ms: Millis = Millis(20_000)
     stall_nudge_ms: Millis = Millis(400)
     first_nudge_ms: Millis = Millis(1_000)
-    stall_limit_ms: Millis = Millis(5_000)
+    stall_limit_ms: Millis = Millis(20_000)
     voice_return_ms: Millis = Millis(10_000)
     listener_return_ms: Millis = Millis(60_000)
     say_idle_ms: Millis = Millis(10_000)
