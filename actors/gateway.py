@@ -136,7 +136,8 @@ class Gateway:
             await peer.start()
         except BaseException as error:
             await peer.close("could not be opened", tell_client=False)
-            self._forget_references(peer)
+            if self._references is not None:
+                self._references.give_back(peer.session)
             if isinstance(error, BusUnavailable):
                 raise Refused("not-ready", str(error)[:1000]) from error
             raise
@@ -246,10 +247,6 @@ class Gateway:
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
 
-    def _forget_references(self, peer: Peer) -> None:
-        if self._references is not None:
-            self._references.forget(peer.session)
-
     async def _close(self, peer: Peer, reason: str) -> None:
         try:
             async with asyncio.timeout(_CLOSE_S):
@@ -260,7 +257,8 @@ class Gateway:
             log.exception("session did not end cleanly", session=peer.session)
         else:
             log.info("session closed", session=peer.session, reason=reason)
-        self._forget_references(peer)
+        if self._references is not None:
+            self._references.forget(peer.session)
 
     async def close(self) -> None:
         """Refuse new sessions, end the open ones and wait for them, for a bounded time."""

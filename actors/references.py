@@ -50,8 +50,7 @@ class References:
         if keep and not self._may_keep:
             raise Refused("keeping-off", "This gateway keeps no recording beyond its session.")
         name = await _asked(self._store.put(reference, kept=keep))
-        if not keep:
-            self._expiries[name] = self._call_later(self._unused_s, lambda: self._expire(name))
+        self._begin_expiry(name)
         return name
 
     async def remove(self, name: ReferenceId) -> bool:
@@ -86,8 +85,21 @@ class References:
     def forget(self, session: SessionId) -> None:
         """The session is over, and what it named goes with it, but for what is kept."""
         for name in self._used.pop(session, ()):
-            if not name.startswith("kept-"):
+            if not _is_kept(name):
                 self._start(self._delete(name, if_unclaimed=False))
+
+    def give_back(self, session: SessionId) -> None:
+        """The session never began: another one may name what it named."""
+        for name in self._used.pop(session, ()):
+            if not _is_kept(name):
+                self._begin_expiry(name)
+                self._start(self._release(name, session))
+
+    async def _release(self, name: ReferenceId, session: SessionId) -> None:
+        try:
+            await self._store.release(name, session)
+        except BusUnavailable as error:
+            log.warning("a recording could not be given back", reference=name, reason=str(error))
 
     async def close(self) -> None:
         """Remove what would be left behind, as far as the store answers."""
@@ -97,6 +109,10 @@ class References:
             self._expire(name)
         if self._chores:
             await asyncio.wait(self._chores, timeout=2.0)
+
+    def _begin_expiry(self, name: ReferenceId) -> None:
+        if not _is_kept(name):
+            self._expiries[name] = self._call_later(self._unused_s, lambda: self._expire(name))
 
     def _expire(self, name: ReferenceId) -> None:
         self._call_off(name)
@@ -118,6 +134,11 @@ class References:
         task = asyncio.ensure_future(chore)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+
+
+def _is_kept(name: ReferenceId) -> bool:
+    """The store's names tell."""
+    return name.startswith("kept-")
 
 
 async def _asked(answer: "Awaitable[_T]") -> _T:

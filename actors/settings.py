@@ -126,6 +126,8 @@ class GatewaySettings(_Settings):
     """Begin a reply at the likely end of speech, before the turn is certain."""
     apology: Annotated[str, Field(max_length=500)] = ""
     """Spoken when a reply fails; empty: nothing is spoken."""
+    reference_max_bytes: Annotated[int, Field(ge=10_000, le=100_000_000)] = 5_000_000
+    """Of a recording of a voice that a client brings."""
     keep_references: bool = False
     """Whether a client may have its recording of a voice kept beyond its session."""
     vad: VadSettings = VadSettings()
@@ -144,6 +146,7 @@ class GatewaySettings(_Settings):
             tentative_hold=self.tentative_hold,
             system_prompt=self.llm.system_prompt,
             when_cold=self.when_cold,
+            reference="",
         )
 
 

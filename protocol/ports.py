@@ -335,6 +335,9 @@ class ReferenceStore(Protocol):
             Refused: `no-such-reference`: there is none, or it is another session's.
         """
 
+    async def release(self, name: ReferenceId, session: SessionId) -> None:
+        """If it is this session's, it belongs to nobody again; harmless otherwise."""
+
     async def delete(self, name: ReferenceId, *, if_unclaimed: bool = False) -> bool:
         """Remove it, at once; False when it is not there, or claimed and that matters."""
 

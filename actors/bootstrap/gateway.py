@@ -38,6 +38,7 @@ from adapters.llm.echo import EchoReply
 from adapters.llm.openai import OpenAIReply
 from adapters.references.nats_objects import NatsReferences
 from adapters.transport.http import make_app
+from adapters.transport.reference_http import ReferenceLimits
 from adapters.vad.silero import SileroModel
 from protocol.conversation import SessionConfig
 from protocol.errors import SettingsInvalid
@@ -172,6 +173,7 @@ async def _listening(
         fleet=fleet,
         admin_key=admin_key,
         references=references,
+        reference_limits=ReferenceLimits(upload_bytes=settings.reference_max_bytes),
         is_local=settings.host in _LOOPBACK,
         page_dir=_PAGE,
         ice_servers=settings.stun_servers,

@@ -69,6 +69,17 @@ class NatsReferences:
                 raise _none()
             await store.update_meta(name, ObjectMeta(name=name, description=session, options=info.options))
 
+    async def release(self, name: ReferenceId, session: SessionId) -> None:
+        """If it is this session's, it belongs to nobody again."""
+        try:
+            async with self._asking():
+                store = await self._store(name)
+                info = await store.get_info(name)
+                if info.description == session:
+                    await store.update_meta(name, ObjectMeta(name=name, options=info.options))
+        except Refused:
+            return
+
     async def delete(self, name: ReferenceId, *, if_unclaimed: bool = False) -> bool:
         """Remove it, at once."""
         try:

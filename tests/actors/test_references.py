@@ -96,6 +96,21 @@ async def test_a_recording_of_another_session_cannot_be_named(references: Refere
         await references.use(TWO, name)
 
 
+async def test_a_session_that_never_began_leaves_its_recording_to_the_next(
+    references: References, store: FakeReferenceStore, later: Later
+) -> None:
+    name = await references.add(RECORDING, keep=False)
+    await references.use(ONE, name)
+    references.give_back(ONE)
+    await settle()
+    await references.use(TWO, name)
+    references.give_back(TWO)
+    await settle()
+    later.fire()
+    await settle()
+    assert name not in store
+
+
 async def test_what_is_kept_outlives_its_session_where_that_is_allowed(
     references: References, store: FakeReferenceStore, later: Later
 ) -> None:

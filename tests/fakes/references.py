@@ -39,6 +39,11 @@ class FakeReferenceStore:
         if self._claims.setdefault(name, session) != session:
             raise Refused("no-such-reference", "another session's")
 
+    async def release(self, name: ReferenceId, session: SessionId) -> None:
+        self._check()
+        if self._claims.get(name) == session:
+            del self._claims[name]
+
     async def delete(self, name: ReferenceId, *, if_unclaimed: bool = False) -> bool:
         self._check()
         if name not in self._held or (if_unclaimed and name in self._claims):

@@ -90,6 +90,18 @@ async def test_one_that_nobody_claimed_is_deleted_as_such(store: ReferenceStore)
     assert await store.delete(name, if_unclaimed=True)
 
 
+async def test_what_a_session_releases_belongs_to_nobody_again(store: ReferenceStore) -> None:
+    name = await store.put(a_recording())
+    await store.claim(name, ONE)
+    await store.release(name, TWO)
+    with pytest.raises(Refused, match="no-such-reference"):
+        await store.claim(name, TWO)
+    await store.release(name, ONE)
+    await store.claim(name, TWO)
+    assert (await store.get(name)).seconds == 3.0
+    await store.release("nobody", ONE)
+
+
 async def test_a_kept_one_belongs_to_all(store: ReferenceStore) -> None:
     name = await store.put(a_recording(), kept=True)
     await store.claim(name, ONE)
