@@ -1,4 +1,4 @@
-"""The pictures in the README, of a real conversation: `python -m tests.e2e.screenshots [FOLDER]`."""
+"""The pictures in README and docs, of a real conversation: `python -m tests.e2e.screenshots [FOLDER]`."""
 
 import asyncio
 import sys
@@ -50,6 +50,12 @@ async def _converse(talk: TalkPage) -> None:
     await talk.page.wait_for_timeout(700)  # for the picture to move
 
 
+async def _open_workers(talk: TalkPage) -> None:
+    """While its voice is in use."""
+    await talk.page.click("#fleet-summary")
+    await talk.shows(".model .detail", "in use by 1 session")
+
+
 async def _main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         microphone = _microphone(Path(scratch))
@@ -58,6 +64,9 @@ async def _main(folder: Path) -> None:
                 async with talk_page(system.url, microphone, size=size, scheme=scheme, scale=_SCALE) as talk:
                     await _converse(talk)
                     await talk.page.screenshot(path=folder / f"{name}.png")
+                    if name == "page":
+                        await _open_workers(talk)
+                        await talk.page.screenshot(path=folder / "workers.png")
 
 
 if __name__ == "__main__":
