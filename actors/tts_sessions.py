@@ -146,13 +146,10 @@ class SpeakingSessions:
         if not has_room:
             raise Refused("too-many-sessions", f"this worker speaks for {self._capacity} sessions already")
         model = start.model or self._default()
-        if not self._models.voices.speaks(model, start.language):
+        voices = self._models.voices
+        if not voices.speaks(model, start.language):
             raise Refused("no-such-language", f"{model} does not speak {start.language!r}")
-        if (
-            start.reference is not None
-            and model in self._models.voices.models
-            and not self._models.voices.clones(model)
-        ):
+        if start.reference is not None and model in voices.models and not voices.clones(model):
             raise Refused("no-such-capability", f"{model} cannot imitate a recording: choose another voice, or none")
         resident = model in self._models.resident
         lease = await self._models.acquire(model, start.session)

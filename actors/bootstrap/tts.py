@@ -18,6 +18,7 @@ from adapters.process_memory import ProcessMemory, keep_one_heap
 from adapters.references.nats_objects import NatsReferences
 from adapters.tts.loading import load_synthesizer
 from adapters.voicepacks import VoicePack
+from protocol.errors import SettingsInvalid
 from protocol.ids import Millis, ModelId
 from protocol.ports import WorkerRegistry
 
@@ -34,6 +35,7 @@ def run(settings: WorkerSettings) -> None:
 async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     keep_one_heap()
     packs = packs_to_speak_with(settings)
+    _preloaded(settings.tts.model_manager, default=packs[0].model_id)
     serve_metrics("tts", settings.tts.metrics_host, settings.tts.metrics_port)
     make = partial(_make, settings, packs)
     await worker.serve(f"tts-{settings.tts.family}", settings.tts.family, settings, make, stop)
@@ -41,15 +43,13 @@ async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
 
 def _make(settings: WorkerSettings, packs: Sequence[VoicePack], bus: NatsBus, registry: WorkerRegistry) -> TtsWorker:
     tts = settings.tts
-    default = packs[0].model_id
-    preloaded = [ModelId(model) for model in tts.model_manager.preload_model_ids]
     return TtsWorker(
         name=tts.worker_name,
         bus=bus,
         registry=registry,
         voices=_voices(tts, packs),
         calibrate=calibrate,
-        preload=[default, *(model for model in preloaded if model != default)],
+        preload=_preloaded(tts.model_manager, default=packs[0].model_id),
         capacity=tts.max_sessions,
         lead_ms=Millis(tts.lead_ms),
         limits=_limits(tts.model_manager),
@@ -58,6 +58,21 @@ def _make(settings: WorkerSettings, packs: Sequence[VoicePack], bus: NatsBus, re
         references=NatsReferences(bus),
         reread=lambda: _voices(tts, packs_to_speak_with(settings)),
     )
+
+
+def _preloaded(manager: ModelManagerSettings, *, default: ModelId) -> Sequence[ModelId]:
+    """The default voice first.
+
+    Raises:
+        SettingsInvalid: they are more than are kept.
+    """
+    models = tuple(dict.fromkeys((default, *map(ModelId, manager.preload_model_ids))))
+    if len(models) > manager.resident_cap:
+        raise SettingsInvalid(
+            f"tts.model_manager.preload_model_ids: with the default voice they are {len(models)}, "
+            f"but resident_cap is {manager.resident_cap}"
+        )
+    return models
 
 
 def _voices(tts: TtsWorkerSettings, packs: Sequence[VoicePack]) -> list[Voice]:

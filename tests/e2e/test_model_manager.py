@@ -1,7 +1,6 @@
 """A worker process with several real voices: its models come and go as its settings and its users want."""
 
 import asyncio
-import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -143,6 +142,22 @@ async def a_worker(nats: EmbeddedNats, folder: Path, **manager: Any) -> AsyncIte
             await draining
 
 
+def start_wrongly(
+    folder: Path, content: dict[str, Any], *flags: str, environment: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """A worker that ends by itself."""
+    file = folder / "worker.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return subprocess.run(
+        antiphon("serve", "tts", "--config", str(file), *flags),
+        env={**plain_environment(), **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+
 @pytest.fixture
 def packs(tmp_path: Path) -> Path:
     pytest.importorskip("piper", reason="Piper is an extra")
@@ -231,17 +246,28 @@ def test_a_default_voice_that_does_not_exist_ends_the_worker_with_status_2_and_n
     content: dict[str, Any] = {"voicepacks_dir": str(packs), "tts": {"family": "piper"}}
     if given == "file":
         content["tts"]["model_manager"] = {"default_model_id": "piper-nobody"}
-    file = tmp_path / "worker.yaml"
-    file.write_text(yaml.safe_dump(content))
     variable = {"ANTIPHON_TTS_MODEL_MANAGER_DEFAULT_MODEL_ID": "piper-nobody"} if given == "variable" else {}
-    done = subprocess.run(
-        antiphon("serve", "tts", "--config", str(file), *(("--model", "piper-nobody") if given == "flag" else ())),
-        env={**plain_environment(), **variable, "COLUMNS": os.environ.get("COLUMNS", "200")},
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
+    flags = ("--model", "piper-nobody") if given == "flag" else ()
+    done = start_wrongly(tmp_path, content, *flags, environment=variable)
     assert done.returncode == 2
     complaint = "tts.model_manager.default_model_id: there is no piper-nobody; there are: piper-joe, piper-twin"
     assert f"antiphon: {complaint}" in done.stderr
+
+
+def test_more_preloaded_voices_than_are_kept_are_a_wrong_setting(tmp_path: Path, packs: Path) -> None:
+    put_joe(packs, "twin")
+    manager = {"default_model_id": str(JOE), "preload_model_ids": [str(TWIN)], "resident_cap": 1}
+    done = start_wrongly(tmp_path, {"voicepacks_dir": str(packs), "tts": {"family": "piper", "model_manager": manager}})
+    assert done.returncode == 2
+    assert "preload_model_ids: with the default voice they are 2, but resident_cap is 1" in done.stderr
+
+
+async def test_a_default_voice_that_cannot_be_loaded_ends_the_worker_with_the_reason(
+    nats_server: EmbeddedNats, tmp_path: Path, packs: Path
+) -> None:
+    put_joe(packs, "damaged", damaged=True)
+    tts = {"family": "piper", "model_manager": {"default_model_id": str(DAMAGED)}}
+    content = {"voicepacks_dir": str(packs), "nats": {"url": nats_server.url}, "tts": tts}
+    done = await asyncio.to_thread(start_wrongly, tmp_path, content)
+    assert done.returncode == 1
+    assert "antiphon: Piper's voice v.onnx cannot be loaded: " in done.stderr
