@@ -1,4 +1,4 @@
-"""The recognizer dies, or NATS, while somebody speaks or is about to: the question is answered whole, without an error."""
+"""A recognizer dies, or NATS, while somebody speaks or is about to: what they ask is answered whole."""
 
 import asyncio
 import os
