@@ -30,6 +30,7 @@ NAMES: Final = (
     "route",
     "pulse",
     "failover",
+    "swap",
     "registry",
 )
 

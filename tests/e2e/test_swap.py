@@ -23,11 +23,12 @@ from protocol.workers import LoadModel, UnloadModel, WorkerDescribed
 from tests.bench.caller import TRANSPORTS, Client, Transport, connect
 from tests.bench.tap import Tap
 from tests.clients.websocket import WebSocketClient
+from tests.e2e.beside import Beside
 from tests.e2e.system import System
 
 pytestmark = [pytest.mark.system, pytest.mark.models, pytest.mark.realtime]
 
-HIBARI, PIPER = ModelId("hibari-heart"), ModelId("piper-joe")
+HIBARI, PIPER, KOKORO = ModelId("hibari-heart"), ModelId("piper-joe"), ModelId("kokoro-alpha")
 PIPER_WORKER = WorkerName("tts-piper-0")
 PATIENCE_S = 30.0
 
@@ -50,15 +51,23 @@ async def tap(system: System) -> AsyncIterator[Tap]:
     await tap.close()
 
 
+@pytest.fixture(scope="module")
+def kokoro(system: System) -> Iterator[Beside]:
+    """A slow voice, which `up` does not start by itself."""
+    with Beside.tts(system.nats_url, "kokoro", name="tts-kokoro-0") as beside:
+        yield beside
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.usefixtures("kokoro")
 async def test_the_voice_changes_between_texts_there_and_back(system: System, transport: Transport) -> None:
     client = await connect(transport, system.url, SessionConfig(voice=HIBARI))
     try:
         assert await _voice_of(client, "One for the money.") == HIBARI
-        await _choose(client, PIPER)
-        assert await _voice_of(client, "Two for the show.") == PIPER
-        await _choose(client, HIBARI)
-        assert await _voice_of(client, "Three to get ready.") == HIBARI
+        for voice in (PIPER, KOKORO, PIPER, HIBARI, KOKORO, HIBARI):
+            await _choose(client, voice)
+            assert await _voice_of(client, f"This is {voice.partition('-')[0]}.") == voice
+        assert client.events(SessionError) == []
     finally:
         await client.close()
 
