@@ -156,7 +156,7 @@ class Move:
             self._rest()
             if asked_for:
                 self._on_refused(refused.code, refused.reason)
-            if self._line.text_waits:
+            if self._line.ready:
                 self._line.go_on()
             return
         self._under_way = False
