@@ -7,11 +7,22 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.bootstrap.packs import packs_to_speak_with
+from actors.bootstrap.tts import _voices as voices_of
 from actors.settings import WorkerSettings
+from actors.tts_worker import TtsWorker
+from adapters.audio.mastering import calibrate
 from adapters.tts.loading import load_synthesizer
 from adapters.voicepacks import VoicePack, find_packs
+from protocol.conversation import CommandRefused
 from protocol.errors import SettingsInvalid
+from protocol.ids import ModelId, SessionId, WorkerName
+from protocol.speaking import SpeakingReady, SpeakingRefused, StartSpeaking
+from protocol.subjects import tts_command
 from tests.adapters.voicepacks.shelf import put
+from tests.fakes.bus import FakeBus
+from tests.fakes.registry import FakeRegistry
+
+WORKER = WorkerName("tts-piper-0")
 
 
 def settings(folder: Path, **manager: Any) -> WorkerSettings:
@@ -84,3 +95,24 @@ def test_piper_speaks_a_pack_of_another_language_and_keeps_what_it_makes_in_the_
     assert synthesizer.model == "piper-hans"
     assert sum(map(len, sound)) > 22_050 // 4
     assert list((tmp_path / "cache" / "piper").glob("weights-*"))
+
+
+@pytest.mark.models
+async def test_a_worker_announces_what_each_of_its_models_speaks(tmp_path: Path) -> None:
+    put_german(tmp_path)
+    bus = FakeBus()
+    configured = settings(tmp_path)
+    voices = voices_of(configured.tts, packs_to_speak_with(configured))
+    worker = TtsWorker(name=WORKER, bus=bus, registry=FakeRegistry(), voices=voices, calibrate=calibrate)
+    await worker.open()
+    try:
+        announced = worker.describe()
+        assert announced.model_languages == {"piper-joe": ("en",), "piper-hans": ("de",)}
+        assert set(announced.capabilities.languages) == {"en", "de"}
+        assert not announced.capabilities.zero_shot
+        session = SessionId("s-1")
+        for language, kind in (("de", SpeakingReady), ("en", SpeakingRefused | CommandRefused)):
+            start = StartSpeaking(session=session, model=ModelId("piper-hans"), language=language)
+            assert isinstance(await bus.request(tts_command(session, WORKER), start, timeout_s=60), kind)
+    finally:
+        await worker.close()
