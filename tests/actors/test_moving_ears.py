@@ -180,7 +180,7 @@ async def test_a_worker_that_begins_anew_unnoticed_does_not_answer_with_the_rest
         await stage.kill(FIRST)
         stage.router.watchers.clear()  # nobody is told
         await stage.bring(FIRST)
-        await stage.ears._start_at(FIRST, 1.0)  # as when it is asked whether it lives
+        await stage.ears._listener._start_at(FIRST, 1.0)  # as when it is asked whether it lives
         await stage.hear(SPEECH_TO + 30 - 100)
         stage.ask()
         assert await heard_whole(stage) == FIRST
