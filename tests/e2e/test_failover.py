@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from protocol.audio import MIC_RATE
 from protocol.conversation import CloseSession, Heard, SessionError
 from protocol.ids import WorkerName
 from protocol.subjects import parse, tts_frames, worker
-from protocol.workers import Drain, WorkerDescribed
+from protocol.workers import Drain, GetCapabilities, WorkerDescribed
+from tests.bench.caller import left_at
 from tests.bench.tap import Tap
 from tests.clients.websocket import WebSocketClient, samples_of
 from tests.e2e.beside import Beside
@@ -24,6 +26,7 @@ pytestmark = [pytest.mark.system, pytest.mark.models, pytest.mark.realtime]
 QUESTION = "How many people live in this town?"
 SENTENCE = "The boats come back one after another, and people stand on the pier and wait for the market to open."
 ONE, OTHER = WorkerName("tts-hibari-0"), WorkerName("tts-hibari-1")
+OTHER_EAR = WorkerName("asr-whisper-1")
 PATIENCE_S = 30.0
 
 
@@ -127,6 +130,41 @@ async def _speaking_at(scene: Scene, name: WorkerName) -> WebSocketClient:
         await client.tell(CloseSession())
         await client.close()
     raise AssertionError(f"nobody is sent to {name}")
+
+
+async def test_a_drained_recognizer_s_session_moves_in_mid_utterance_and_the_worker_ends_with_0(scene: Scene) -> None:
+    beside = Beside.asr(scene.system.nats_url, name=OTHER_EAR)
+    try:
+        await asyncio.to_thread(beside.wait_until_ready)
+        client = await _listened_to_by(scene, OTHER_EAR)
+        first = client.microphone.say(spoken(QUESTION))
+        await left_at(client, first + MIC_RATE)
+        await scene.tap.request(worker(OTHER_EAR, "drain"), Drain())
+        heard = await client.event(Heard, lambda m: not m.interrupted, timeout_s=PATIENCE_S)
+        assert words_of(heard.heard) == ["you", "said", *words_of(QUESTION)]
+        assert await asyncio.to_thread(beside.wait) == 0
+        assert client.events(SessionError) == []
+        await client.close()
+    finally:
+        await asyncio.to_thread(beside.__exit__, None, None, None)
+
+
+async def _listened_to_by(scene: Scene, name: WorkerName) -> WebSocketClient:
+    """A session that this one listens to: they take turns."""
+    for _ in range(6):
+        before = await _sessions(scene, name)
+        client = await WebSocketClient.open(scene.system.url)
+        if await _sessions(scene, name) > before:
+            return client
+        await client.tell(CloseSession())
+        await client.close()
+    raise AssertionError(f"nobody is sent to {name}")
+
+
+async def _sessions(scene: Scene, name: WorkerName) -> int:
+    described = await scene.tap.request(worker(name, "capabilities"), GetCapabilities())
+    assert isinstance(described, WorkerDescribed)
+    return described.worker.sessions
 
 
 async def test_readiness_misses_the_only_recognizer_soon_and_sees_it_again(system: System) -> None:
