@@ -1,9 +1,11 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 import structlog
 
 from actors.policies.patience import PAUSES_S
+from actors.router import Router
 from actors.warming import Warmer
 from protocol.ids import ModelId, WorkerName
 from protocol.message import Message
@@ -12,6 +14,7 @@ from protocol.subjects import Subject, worker
 from protocol.workers import Announcement, LoadModel, WorkerDescribed, WorkerRefused
 from tests.fakes.bus import FakeBus
 from tests.fakes.clock import FakeClock
+from tests.fakes.registry import FakeRegistry
 
 A, B = ModelId("model-a"), ModelId("model-b")
 ONE, OTHER = WorkerName("tts-1"), WorkerName("tts-2")
@@ -125,6 +128,26 @@ async def test_failures_long_ago_are_forgotten(stage: Stage) -> None:
         stage.clock.advance(1_000.0)
         await stage.warm(WorkerName(f"gone-{number}"))
     assert len(stage.warmer._patience._failures[A]) < 10
+
+
+async def test_a_cold_voice_is_stood_in_for_until_its_worker_announces_it(stage: Stage) -> None:
+    default = Announcement(name=OTHER, addr="", models=(B,), resident_models=(B,))
+    cold = Announcement(name=ONE, addr="", models=(A,))
+    registry = FakeRegistry(default, cold)
+    router = Router(registry, default_voice=B, warmer=stage.warmer, clock=stage.clock)
+    await router.start()
+    changes: list[WorkerName] = []
+    router.watch(lambda name, _: changes.append(name))
+    for _ in range(3):
+        meanwhile = router.choose_tts(voice=A, language="en", when_cold="fallback")
+        assert (meanwhile.worker.name, meanwhile.model, meanwhile.instead_of) == (OTHER, B, A)
+        await stage.bus.settle()
+    assert stage.asked == [("control.worker.tts-1.load_model", A)]
+    await stage.answer()
+    await registry.announce(replace(cold, resident_models=(A,)))
+    assert changes == [ONE]
+    then = router.choose_tts(voice=A, language="en", when_cold="fallback")
+    assert (then.worker.name, then.model, then.instead_of) == (ONE, A, None)
 
 
 async def test_closing_waits_for_nobody(stage: Stage) -> None:

@@ -8,6 +8,9 @@ import pytest
 from protocol.ids import ModelId, WorkerName
 from tests.policies.routing_world import DEFAULT, SimRouter, SimWorker, Tally, World
 
+pytestmark = pytest.mark.timeout(600)
+"""Ten seconds of computing; on a machine that is busy otherwise, a minute."""
+
 WORKERS = 1_000
 ROUTERS = 4
 MODELS = tuple(ModelId(f"model-{number:02}") for number in range(20))
