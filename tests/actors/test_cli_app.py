@@ -4,7 +4,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from actors.cli.app import _COMMANDS, app
+from actors.cli.app import _COMMANDS, _command, app
 
 HEAVY = {"numpy", "pydantic", "onnxruntime", "aiohttp", "aiortc", "nats", "faster_whisper", "structlog", "scipy"}
 
@@ -20,16 +20,19 @@ def imported_by(program: str) -> set[str]:
 
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_each_command_has_an_example_in_its_help(command: str) -> None:
-    result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     if command == "bench":
         return  # its help is the benches' own
-    if command == "serve":
-        for part in ("gateway", "asr", "tts"):
-            result = CliRunner().invoke(app, ["serve", part, "--help"], env={"COLUMNS": "200"})
-            assert f"Example: antiphon serve {part}" in result.output
-        return
-    assert result.exit_code == 0
-    assert "Example: " in result.output
+    for words in _each_of(command):
+        result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200"})
+        assert result.exit_code == 0
+        assert f"Example: antiphon {' '.join(words)}" in result.output
+
+
+def _each_of(command: str) -> list[list[str]]:
+    """The command, or those of a group."""
+    found = _command(command)
+    names = list(getattr(found, "commands", {}))
+    return [[command, name] for name in names] or [[command]]
 
 
 def test_the_list_of_commands_is_complete() -> None:
