@@ -9,6 +9,7 @@ AntiphonError
 ├── DownloadFailed         a voice pack's weights could not be fetched, or are not what they should be
 ├── ReplyUnavailable       the language model failed or timed out
 ├── BusUnavailable         NATS cannot be reached, or refused us
+│   └── NobodyListens      it can be reached, and nobody is there to answer
 ├── GatewayUnavailable     a client cannot reach its gateway, or lost it for good
 ├── SoundUnavailable       a sound file or device cannot be used
 └── SettingsInvalid        a configuration key or value is wrong
@@ -73,6 +74,10 @@ class ReplyUnavailable(AntiphonError):
 
 class BusUnavailable(AntiphonError):
     """NATS cannot be reached at the named URL, or refused our credentials."""
+
+
+class NobodyListens(BusUnavailable):
+    """The server says at once that there is nobody to answer."""
 
 
 class GatewayUnavailable(AntiphonError):

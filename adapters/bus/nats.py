@@ -23,7 +23,7 @@ from adapters.bus.tally import Tallies
 from adapters.bus.watchdog import Watchdog
 from protocol import audio, codec
 from protocol.audio import Frame
-from protocol.errors import BusUnavailable, MalformedMessage
+from protocol.errors import BusUnavailable, MalformedMessage, NobodyListens
 from protocol.ids import UnixMicros
 from protocol.message import Message
 from protocol.ports import OnFrame, OnMessage, Subscription
@@ -141,7 +141,7 @@ class NatsBus:
                 await self._sender.until_free()
                 answer = await self._client.request(where, _encoded(message), timeout=timeout_s)
         except NoRespondersError as error:
-            raise BusUnavailable(f"nobody listens on {where}") from error
+            raise NobodyListens(f"nobody listens on {where}") from error
         except (NatsError, TimeoutError) as error:
             raise BusUnavailable(f"no answer on {where} within {timeout_s:g} s") from error
         return codec.decode_reply(answer.data)

@@ -10,7 +10,7 @@ import pytest
 from adapters.bus.nats import NatsBus
 from adapters.server.embedded_nats import EmbeddedNats
 from protocol.audio import MIC_FRAME, Frame, Kind
-from protocol.errors import BusUnavailable
+from protocol.errors import BusUnavailable, NobodyListens
 from protocol.ids import ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus, Respond
@@ -129,7 +129,7 @@ async def test_a_request_returns_the_answer(any_bus: Bus) -> None:
 
 
 async def test_a_request_to_nobody_fails_at_once(any_bus: Bus) -> None:
-    with pytest.raises(BusUnavailable, match="nobody listens"):
+    with pytest.raises(NobodyListens, match="nobody listens"):
         await any_bus.request(COMMANDS, StartSpeaking(session=SESSION), timeout_s=60)
 
 

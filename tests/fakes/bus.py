@@ -7,7 +7,7 @@ from typing import Any
 
 from protocol import codec
 from protocol.audio import Frame, pack, unpack
-from protocol.errors import BusUnavailable, MalformedMessage
+from protocol.errors import BusUnavailable, MalformedMessage, NobodyListens
 from protocol.ids import UnixMicros
 from protocol.message import Message
 from protocol.ports import OnFrame, OnMessage, Respond, Subscription
@@ -132,7 +132,7 @@ class FakeBus:
         if self._closed or not self._connected:
             raise BusUnavailable("the bus is down")
         if not self._receivers(whole):
-            raise BusUnavailable(f"nobody listens on {whole}")
+            raise NobodyListens(f"nobody listens on {whole}")
         self.published.append((whole, message))
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 
