@@ -203,6 +203,8 @@ class ResidencyMachine(RuleBasedStateMachine):
         assert self.queue[0] == model, "first come, first served"
         assert self.now >= self.retry_at.get(model, 0) or model not in self.failures
         assert model not in (*self.resident, *self.loading, *self.leaving)
+        is_one_more = len(self.resident) + len(self.loading) >= self.limits.resident_cap
+        assert not is_one_more or self._held(model), "nobody would use what exceeds the cap"
         cap = self.limits.memory_cap_mb
         assert cap is None or self._memory([*self.resident, *self.loading, *self.leaving, model]) <= cap
 
