@@ -99,7 +99,7 @@ def tts(
     *,
     nats: Nats = None,
     config: Config = None,
-    family: Annotated[str | None, typer.Option(help="Of voices: hibari or piper.")] = None,
+    family: Annotated[str | None, typer.Option(help="Of voices: hibari, piper or kokoro.")] = None,
     model: Annotated[str | None, typer.Option(help="Of sessions that name none.")] = None,
     threads: Annotated[int | None, typer.Option(help="For one model's computing on a CPU.")] = None,
     name: Annotated[str | None, typer.Option(help="Unique among all workers.")] = None,
