@@ -72,12 +72,38 @@ def _kokoro(pack: VoicePack, place: Place) -> Synthesizer:
     return KokoroSynthesizer(pack.model_id, folder=folder, voice=voice, cache=place.cache, threads=place.threads)
 
 
+def _xtts(pack: VoicePack, place: Place) -> Synthesizer:
+    try:
+        from adapters.tts.xtts import open_xtts  # noqa: PLC0415  # see the module's docstring
+        from adapters.tts.xtts_files import XttsFiles  # noqa: PLC0415  # as above
+    except ImportError as error:
+        install = "install antiphon[xtts] (in a checkout: uv sync --extra xtts)"
+        raise ModelUnavailable(f"XTTS is not installed ({error}): {install}", fault="missing") from error
+    named = {file.role for file in pack.files()}
+    files = XttsFiles(
+        weights=pack.file("weights"),
+        config=pack.file("config"),
+        vocabulary=pack.file("vocabulary"),
+        speakers=pack.file("speakers") if "speakers" in named else None,
+    )
+    seed = None if pack.reference is None else pack.home / pack.reference.audio
+    return open_xtts(
+        pack.model_id, files, seed_audio=seed, options=pack.options, cache=place.cache,
+        threads=place.threads, device=place.device, dtype=place.dtype,
+    )  # fmt: skip
+
+
 FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
     "hibari": _hibari,
     "kokoro": _kokoro,
     "piper": _piper,
+    "xtts": _xtts,
 }
 """Who loads which family."""
 
-OPTIONS: Final[Mapping[str, frozenset[str]]] = {}
+OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "xtts": frozenset(
+        ("speaker", "temperature", "top_k", "top_p", "repetition_penalty", "longest_char_ms", "longest_extra_ms")
+    ),
+}
 """Which options of a pack a family knows, if any; others are refused instead of being passed over."""
