@@ -53,7 +53,7 @@ class XttsOptions:
             ModelUnavailable: one has a value that it cannot have.
         """
         for name, value in options.items():
-            wanted = {"speaker": (str,), "top_k": (int,)}.get(name, (int, float))
+            wanted: Any = {"speaker": (str,), "top_k": (int,)}.get(name, (int, float))
             if isinstance(value, bool) or not isinstance(value, wanted):
                 raise ModelUnavailable(f"options: {name}: {' or '.join(kind.__name__ for kind in wanted)} is wanted")
             if name not in {"speaker", "longest_extra_ms"} and value <= 0:

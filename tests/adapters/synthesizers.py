@@ -4,9 +4,13 @@
 streaming interface behind a real worker.
 """
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
@@ -16,6 +20,8 @@ from adapters.tts.loading import load_synthesizer
 from adapters.voicepacks import find_packs
 from protocol.errors import ModelUnavailable
 from protocol.ports import SpeechShaper, Synthesizer
+from tests.checkpoints.xtts import build_xtts
+from tests.checkpoints.xtts import write_pack as write_xtts_pack
 from tests.fakes.voices import FakeSynthesizer
 
 Pace = Literal["instant", "fast", "slow"]
@@ -40,6 +46,8 @@ class Adapter:
         repeatable: the same text gives the same samples. Without that, suites compare words and lengths only.
         first_chunk_s: how much sound its first chunk may hold at most.
         starts: how often it is started and stopped in search of leaks: a thousand times, unless that takes minutes.
+        heavy: needs torch and an extra; its weights are random, so that nobody understands what it says.
+        tells_words: where its words are, which some models cannot tell.
     """
 
     name: str
@@ -49,6 +57,13 @@ class Adapter:
     repeatable: bool = True
     first_chunk_s: float = 2.0
     starts: int = 1_000
+    heavy: bool = False
+    tells_words: bool = True
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether it says words that can be heard in its sound."""
+        return self.is_model and not self.heavy
 
 
 def _packed(model: str) -> Callable[[], Synthesizer]:
@@ -64,12 +79,32 @@ def _packed(model: str) -> Callable[[], Synthesizer]:
     return make
 
 
+def _tiny(family: str, build: Callable[[Path], object]) -> Callable[[], Synthesizer]:
+    """A model with random weights, written in the real format into a pack that lives as long as the tests run."""
+
+    @cache
+    def make() -> Synthesizer:
+        folder = Path(tempfile.mkdtemp(prefix=f"antiphon-{family}-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        build(folder / family / "tiny")
+        (pack,) = find_packs(folder).good
+        return load_synthesizer(pack, cache=folder / "cache")
+
+    return make
+
+
+def _xtts(folder: Path) -> None:
+    pytest.importorskip("TTS", reason="XTTS is an extra")
+    write_xtts_pack(build_xtts(folder))
+
+
 FAKE: Final = Adapter(name="fake", make=cache(FakeSynthesizer), is_model=False, pace="instant")
 ADAPTERS: Final = (
     FAKE,
     Adapter(name="hibari", make=_packed("hibari-heart"), pace="instant"),
     Adapter(name="piper", make=_packed("piper-joe"), pace="fast", starts=200),
     Adapter(name="kokoro", make=_packed("kokoro-alpha"), first_chunk_s=8.0, starts=20),
+    Adapter(name="xtts", make=_tiny("xtts", _xtts), first_chunk_s=0.3, starts=20, heavy=True, tells_words=False),
 )
 
 
@@ -81,6 +116,8 @@ def each(length: Length = "usual", adapters: Sequence[Adapter] = ADAPTERS) -> li
 def _marks(adapter: Adapter, length: Length) -> list[pytest.MarkDecorator]:
     if not adapter.is_model:
         return []
+    if adapter.heavy:
+        return [pytest.mark.heavy, pytest.mark.timeout(600)]
     marks = [pytest.mark.models, pytest.mark.timeout(600)]
     return marks if adapter.pace in _WITH_THE_FAST_SUITE[length] else [*marks, pytest.mark.system]
 
