@@ -93,7 +93,17 @@ def _xtts(pack: VoicePack, place: Place) -> Synthesizer:
     )  # fmt: skip
 
 
+def _csm(pack: VoicePack, place: Place) -> Synthesizer:
+    try:
+        from adapters.tts.csm_pack import open_pack  # noqa: PLC0415  # see the module's docstring
+    except ImportError as error:
+        install = "install antiphon[csm] (in a checkout: uv sync --extra csm)"
+        raise ModelUnavailable(f"CSM is not installed ({error}): {install}", fault="missing") from error
+    return open_pack(pack, threads=place.threads, device=place.device, dtype=place.dtype)
+
+
 FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
+    "csm": _csm,
     "hibari": _hibari,
     "kokoro": _kokoro,
     "piper": _piper,
@@ -102,6 +112,7 @@ FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
 """Who loads which family."""
 
 OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "csm": frozenset(("speaker", "longest_char_ms", "longest_extra_ms", "context_turns", "context_seconds", "compile")),
     "xtts": frozenset(
         ("speaker", "temperature", "top_k", "top_p", "repetition_penalty", "longest_char_ms", "longest_extra_ms")
     ),

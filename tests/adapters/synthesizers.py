@@ -20,6 +20,8 @@ from adapters.tts.loading import load_synthesizer
 from adapters.voicepacks import find_packs
 from protocol.errors import ModelUnavailable
 from protocol.ports import SpeechShaper, Synthesizer
+from tests.checkpoints.csm import build_csm
+from tests.checkpoints.csm import write_pack as write_csm_pack
 from tests.checkpoints.xtts import build_xtts
 from tests.checkpoints.xtts import write_pack as write_xtts_pack
 from tests.fakes.voices import FakeSynthesizer
@@ -48,6 +50,7 @@ class Adapter:
         starts: how often it is started and stopped in search of leaks: a thousand times, unless that takes minutes.
         heavy: needs torch and an extra; its weights are random, so that nobody understands what it says.
         tells_words: where its words are, which some models cannot tell.
+        knows_speed: how fast to speak, which some models cannot be told.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Adapter:
     starts: int = 1_000
     heavy: bool = False
     tells_words: bool = True
+    knows_speed: bool = True
 
     @property
     def is_understood(self) -> bool:
@@ -98,6 +102,11 @@ def _xtts(folder: Path) -> None:
     write_xtts_pack(build_xtts(folder))
 
 
+def _csm(folder: Path) -> None:
+    pytest.importorskip("peft", reason="CSM is an extra")
+    write_csm_pack(build_csm(folder))
+
+
 FAKE: Final = Adapter(name="fake", make=cache(FakeSynthesizer), is_model=False, pace="instant")
 ADAPTERS: Final = (
     FAKE,
@@ -105,6 +114,15 @@ ADAPTERS: Final = (
     Adapter(name="piper", make=_packed("piper-joe"), pace="fast", starts=200),
     Adapter(name="kokoro", make=_packed("kokoro-alpha"), first_chunk_s=8.0, starts=20),
     Adapter(name="xtts", make=_tiny("xtts", _xtts), first_chunk_s=0.3, starts=20, heavy=True, tells_words=False),
+    Adapter(
+        name="csm",
+        make=_tiny("csm", _csm),
+        first_chunk_s=0.1,
+        starts=20,
+        heavy=True,
+        tells_words=False,
+        knows_speed=False,
+    ),
 )
 
 

@@ -211,6 +211,9 @@ def test_a_very_long_text_begins_soon_and_can_be_dropped(adapter: Adapter, voice
 
 def test_faster_speech_is_shorter(adapter: Adapter, voice: Synthesizer) -> None:
     fast = len(sound(list(speak(voice, SENTENCE, speed=1.6))))
+    if not adapter.knows_speed:
+        assert fast == len(sound(sentence(adapter)))
+        return
     assert fast < 0.8 * len(sound(sentence(adapter)))
 
 
