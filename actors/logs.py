@@ -22,7 +22,7 @@ def configure_logging(level: str = "info", *, part: str = "", stream: TextIO | N
 
     Args:
         level: debug, info, warning or error.
-        part: what this process is, in each line.
+        part: what this process is, in each line; empty for a command, which logs too little to gain by cached loggers.
         stream: standard error if None.
     """
     output = stream or sys.stderr
@@ -38,7 +38,7 @@ def configure_logging(level: str = "info", *, part: str = "", stream: TextIO | N
         processors=[*shared, *_rendering(output)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=output),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=bool(part),
     )
     logging.basicConfig(handlers=[_ToStructlog()], level=number, force=True)
     for name in _TOO_TALKATIVE:

@@ -13,10 +13,10 @@ from adapters.audio.loudness import PhraseMeter, integrated_lufs, lufs
 from adapters.audio.mastering import calibrate
 from protocol.errors import SynthesisFailed
 from protocol.ports import Pcm, Synthesizer
-from tests.adapters.test_synthesizer_contract import voice
+from tests.adapters.test_synthesizer_contract import adapter, voice
 from tests.fakes.voices import FakeSynthesizer
 
-__all__ = ["voice"]
+__all__ = ["adapter", "voice"]
 PHRASES = [
     "Hello there, how are you today?",
     "The quick brown fox jumps over the lazy dog near the river.",

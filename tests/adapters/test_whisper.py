@@ -155,8 +155,9 @@ def test_a_name_that_nobody_knows_is_refused_with_those_that_are_known() -> None
 def test_without_its_package_tiny_en_is_looked_up_in_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "find_spec", lambda _name: None)
     assert not models.find("tiny.en").local
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # In this order: the library reads the variable when it is imported, and would keep what it read.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelUnavailable, match="could not be fetched from the model hub"):
         WhisperRecognizer("tiny.en")
 
