@@ -10,6 +10,8 @@ from adapters.server.embedded_nats import EmbeddedNats
 from tests.e2e.system import ROOT, antiphon, free_port, plain_environment
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.system
+
 SOON_S = 30.0
 
 

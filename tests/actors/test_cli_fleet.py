@@ -22,7 +22,7 @@ from protocol.ids import UnixMicros
 from protocol.workers import Drain, Load, LoadModel, ReloadModel
 from tests.fakes.fleet import HEART, JOE, OperatedWorker, announcement
 
-pytestmark = pytest.mark.realtime
+pytestmark = [pytest.mark.realtime, pytest.mark.system]
 
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_S = 60

@@ -29,7 +29,7 @@ WORKERS = (
     a_worker("asr-0", kind="asr", models=(), resident_models=()),
 )
 
-pytestmark = pytest.mark.realtime
+pytestmark = [pytest.mark.realtime, pytest.mark.system]
 
 
 class RouterThread:

@@ -12,6 +12,7 @@ CYCLES = 21
 
 
 @pytest.mark.models
+@pytest.mark.system
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc is known to give memory back when asked")
 def test_after_twenty_loads_and_unloads_of_piper_the_process_is_as_large_as_after_the_first(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ from tests.adapters.registry_stage import (
 )
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.system
+
 REFERENCE = {
     "name": "tts-cosyvoice2@0",
     "addr": "nats://tts-cosyvoice2-0",

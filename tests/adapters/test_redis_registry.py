@@ -28,6 +28,8 @@ from tests.adapters.registry_stage import (
 )
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.system
+
 FOREIGN = "tts-cosyvoice2@0"
 DOCUMENTED = {
     "name": str,
