@@ -244,5 +244,6 @@ def open_csm(
             base.give_back()
         known = isinstance(error, ModelUnavailable)
         reason = str(error) if known else f"CSM cannot be loaded: {type(error).__name__}: {error}"
-        raise ModelUnavailable(f"{model}: {reason}"[:_LONGEST_REASON], fault=load_fault(error)) from error
+        reason = " ".join(f"{model}: {reason}".split())[:_LONGEST_REASON]
+        raise ModelUnavailable(reason, fault=load_fault(error)) from error
     return CsmSynthesizer(model, base, adapter, options=chosen, first=first)

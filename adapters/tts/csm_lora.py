@@ -31,7 +31,6 @@ class Adapters:
         """
         from peft import PeftConfig, get_peft_model_state_dict, inject_adapter_in_model  # noqa: PLC0415  # see below
         from peft import set_peft_model_state_dict as fill  # noqa: PLC0415  # a base alone needs no peft
-        from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415  # as above
         from safetensors.torch import load_file  # noqa: PLC0415  # as above
 
         kind = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("peft_type")
@@ -47,7 +46,7 @@ class Adapters:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that there are several adapters is what is wanted
                 inject_adapter_in_model(config, self._model, name)
-            self._layers = [module for module in self._model.modules() if isinstance(module, BaseTunerLayer)]
+            self._find_layers()
             wanted = set(get_peft_model_state_dict(self._model, adapter_name=name, save_embedding_layers=False))
             refuse_wrong_keys(folder.name, {"missing": wanted - set(weights), "unexpected": set(weights) - wanted})
             fill(self._model, weights, adapter_name=name)
@@ -63,17 +62,23 @@ class Adapters:
         if name not in self._names:
             return
         self._names.discard(name)
+        self._find_layers()  # an injection that failed may have changed some
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # peft tells which one is active now; it is set before each step
             for layer in self._layers:
                 layer.delete_adapter(name)
-        self._model.peft_config.pop(name, None)
+        getattr(self._model, "peft_config", {}).pop(name, None)
         self._switch(None if self._active == name else self._active)
 
     def use(self, name: str | None) -> None:
         """Speak with this one from now on; None: with the base alone."""
         if name != self._active:
             self._switch(name)
+
+    def _find_layers(self) -> None:
+        from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415  # a base alone needs no peft
+
+        self._layers = [module for module in self._model.modules() if isinstance(module, BaseTunerLayer)]
 
     def _switch(self, name: str | None) -> None:
         self._active = name

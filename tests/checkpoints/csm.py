@@ -9,7 +9,7 @@ from typing import Any, Final
 
 CODEBOOKS: Final = 8
 ENTRIES: Final = 64
-OPTIONS: Final = {"longest_char_ms": 60, "longest_extra_ms": 0}
+OPTIONS: Final = {"longest_char_ms": 36, "longest_extra_ms": 0}
 CHAT: Final = (
     "{%- for m in messages %}{{- bos_token + '[' + m['role'] + ']' }}{%- for c in m['content'] %}"
     "{%- if c['type'] == 'text' %}{{- c['text'] + '<|end_of_text|>' }}"
