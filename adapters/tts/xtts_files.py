@@ -83,9 +83,7 @@ def load_xtts(files: XttsFiles, *, device: str, dtype: str) -> LoadedXtts:
     model.eval()
     _fix_weights(model.hifigan_decoder.waveform_decoder)
     model.to(device)
-    for name, part in model.gpt.named_children():
-        if not name.startswith("conditioning"):  # clones voices: seldom, and in single precision
-            part.to(_DTYPES[dtype])
+    _be_precise(model.gpt, _DTYPES[dtype])
     return LoadedXtts(model=model, config=config, speakers=speakers, dtype=_DTYPES[dtype], mark=_mark(state))
 
 
@@ -122,6 +120,18 @@ def _fix_weights(vocoder: Any) -> None:
     for layer in vocoder.modules():
         if parametrize.is_parametrized(layer, "weight"):
             parametrize.remove_parametrizations(layer, "weight")
+
+
+def _be_precise(gpt: Any, dtype: Any) -> None:
+    """The language model only: the vocoder and what clones voices stay in single precision."""
+    for name, part in gpt.named_children():
+        if not name.startswith("conditioning"):
+            part.to(dtype)
+
+    def no_positions(at: Any) -> Any:
+        return torch.zeros((*at.shape, gpt.model_dim), dtype=dtype, device=at.device)
+
+    gpt.gpt.wpe = no_positions  # the library's own adds zeros in single precision, which makes all that follows such
 
 
 def _mark(state: Mapping[str, Any]) -> str:

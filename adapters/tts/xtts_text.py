@@ -15,6 +15,9 @@ _SOONEST: Final = 0.3
 """Of the limit: a cut before it would leave a scrap, of which XTTS makes noise; a weaker mark further on is better."""
 _MANY_DIGITS: Final = re.compile(r"\d{13,}")
 """Nobody says them as one number, and the library fails on them in some languages."""
+_DIGIT: Final = re.compile(r"[0-9]")
+_ORDINAL: Final = re.compile(r"([0-9])\.(?=\s|$)")
+_DIGITS: Final = {"hi": ("शून्य", "एक", "दो", "तीन", "चार", "पाँच", "छह", "सात", "आठ", "नौ")}
 _DEFAULT_LIMIT: Final = 150
 _EXTRAS: Final = {"ja": "coqui-tts[ja]", "zh": "coqui-tts[zh]", "ko": "coqui-tts[ko]"}
 """What spells a language out, where coqui-tts does not bring that along."""
@@ -68,17 +71,32 @@ def encoded(tokenizer: Any, text: str, language: str, most: int) -> Iterator[Pie
 
 
 def _encoded(tokenizer: Any, piece: str, language: str, most: int) -> Iterator[Piece]:
-    try:
-        tokens = list(tokenizer.encode(piece.lower(), lang=language))
-        spelled = len(tokenizer.preprocess_text(piece.lower(), language))
-    except ImportError as error:
-        extra = _EXTRAS.get(language, "it")
-        raise SynthesisFailed(f"XTTS: a package for {language!r} is missing ({error}): install {extra}") from error
+    tokens, spelled = _spelled_out(tokenizer, piece.lower(), language)
     if len(tokens) < most or len(piece) == 1:
         yield Piece(piece, tokens[: most - 1], spelled)
         return
     for part in spoken_pieces(piece, limit=max(1, len(piece) // 2)):
         yield from _encoded(tokenizer, part, language, most)
+
+
+def _spelled_out(tokenizer: Any, text: str, language: str) -> tuple[list[int], int]:
+    """Tokens, and the number of characters behind them.
+
+    Numbers that the library cannot read are made easier: it fails on Czech ordinals (`12.`), and on all of Hindi's.
+    """
+    digits = _DIGITS.get(language, tuple("0123456789"))
+    one_by_one = _DIGIT.sub(lambda digit: f" {digits[int(digit.group())]} ", text)
+    ways = [text, _ORDINAL.sub(r"\1 .", text), _BLANK.sub(" ", one_by_one)]
+    for way in ways:
+        try:
+            return list(tokenizer.encode(way, lang=language)), len(tokenizer.preprocess_text(way, language))
+        except ImportError as error:
+            extra = _EXTRAS.get(language, "it")
+            raise SynthesisFailed(f"XTTS: a package for {language!r} is missing ({error}): install {extra}") from error
+        except (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+            if way is ways[-1] or not _DIGIT.search(text):
+                raise SynthesisFailed(f"XTTS cannot spell this out in {language!r}: {error!r}") from error
+    raise AssertionError("one of the ways was the last")
 
 
 def _cut(text: str, limit: int) -> int:

@@ -58,13 +58,14 @@ def build_xtts(folder: Path) -> Path:
 
 
 def write_pack(folder: Path, *, model: str = "xtts-tiny", seed: bool = False, **options: Any) -> Path:
-    """The metadata beside the files, and a recording to imitate if wanted."""
+    """The metadata beside the files, and a recording to imitate if wanted; an empty option is left out."""
     reference = ""
     if seed:
         (folder / "ref").mkdir(exist_ok=True)
         soundfile.write(folder / "ref" / "seed.wav", recording(), 22_050, subtype="PCM_16")
         reference = "reference: {audio: ref/seed.wav, text: Nothing that anyone could understand.}"
-    content = METADATA.format(model=model, options=json.dumps({**OPTIONS, **options}), reference=reference)
+    chosen = {key: value for key, value in {**OPTIONS, **options}.items() if value != ""}
+    content = METADATA.format(model=model, options=json.dumps(chosen), reference=reference)
     (folder / "metadata.yaml").write_text(content, encoding="utf-8")
     return folder
 
