@@ -102,7 +102,22 @@ def _csm(pack: VoicePack, place: Place) -> Synthesizer:
     return open_pack(pack, threads=place.threads, device=place.device, dtype=place.dtype)
 
 
+def _cosyvoice2(pack: VoicePack, place: Place) -> Synthesizer:
+    try:
+        from adapters.tts.cosyvoice import open_cosyvoice  # noqa: PLC0415  # see the module's docstring
+    except ImportError as error:
+        install = "install antiphon[cosyvoice] (in a checkout: uv sync --extra cosyvoice --group cosyvoice)"
+        raise ModelUnavailable(f"CosyVoice is not installed ({error}): {install}", fault="missing") from error
+    if pack.reference is None:
+        raise ModelUnavailable(f"{pack.model_id}: CosyVoice has no voice of its own: give its pack a reference")
+    return open_cosyvoice(
+        pack.model_id, pack.folder(), seed_audio=pack.home / pack.reference.audio, seed_text=pack.reference.text,
+        options=pack.options, threads=place.threads, device=place.device, dtype=place.dtype,
+    )  # fmt: skip
+
+
 FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
+    "cosyvoice2": _cosyvoice2,
     "csm": _csm,
     "hibari": _hibari,
     "kokoro": _kokoro,
@@ -112,6 +127,7 @@ FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
 """Who loads which family."""
 
 OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "cosyvoice2": frozenset(("mode", "instruction", "repo")),
     "csm": frozenset(("speaker", "longest_char_ms", "longest_extra_ms", "context_turns", "context_seconds", "compile")),
     "xtts": frozenset(
         ("speaker", "temperature", "top_k", "top_p", "repetition_penalty", "longest_char_ms", "longest_extra_ms")

@@ -5,6 +5,7 @@ streaming interface behind a real worker.
 """
 
 import atexit
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from adapters.tts.loading import load_synthesizer
 from adapters.voicepacks import find_packs
 from protocol.errors import ModelUnavailable
 from protocol.ports import SpeechShaper, Synthesizer
+from tests.checkpoints.cosyvoice import build_cosyvoice
+from tests.checkpoints.cosyvoice import write_pack as write_cosyvoice_pack
 from tests.checkpoints.csm import build_csm
 from tests.checkpoints.csm import write_pack as write_csm_pack
 from tests.checkpoints.xtts import build_xtts
@@ -107,6 +110,25 @@ def _csm(folder: Path) -> None:
     write_csm_pack(build_csm(folder))
 
 
+@cache
+def cosyvoice_folder() -> Path:
+    """The files of a tiny CosyVoice 2; skips the test where its code is not, unless CI promises that it is there."""
+    pytest.importorskip("hyperpyyaml", reason="CosyVoice is an extra")
+    folder = Path(tempfile.mkdtemp(prefix="antiphon-cosyvoice-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        return build_cosyvoice(folder)
+    except ModelUnavailable as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+
+
+def _cosyvoice(folder: Path) -> None:
+    shutil.copytree(cosyvoice_folder(), folder)
+    write_cosyvoice_pack(folder)
+
+
 FAKE: Final = Adapter(name="fake", make=cache(FakeSynthesizer), is_model=False, pace="instant")
 ADAPTERS: Final = (
     FAKE,
@@ -123,6 +145,7 @@ ADAPTERS: Final = (
         tells_words=False,
         knows_speed=False,
     ),
+    Adapter(name="cosyvoice", make=_tiny("cosyvoice2", _cosyvoice), starts=20, heavy=True, tells_words=False),
 )
 
 
