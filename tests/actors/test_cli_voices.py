@@ -156,9 +156,10 @@ def test_verify_ends_with_status_1_when_a_file_is_wrong(home: Path) -> None:
 
 def test_the_list_names_families_without_an_adapter_and_broken_packs(home: Path) -> None:
     put(home, "piper/broken", sample_rate="fast")
+    put(home, "nobodys/one")
     result = invoke("list")
     assert result.exit_code == 0
-    assert "needs an adapter of family xtts" in result.output
+    assert "needs an adapter of family nobodys" in result.output
     assert "the pack piper/broken is broken: sample_rate" in result.stderr
     assert json.loads(invoke("list", "--json").stdout)["broken"][0]["name"] == "piper/broken"
 
