@@ -1,6 +1,7 @@
 """LoRA adapters of one CSM (peft, as Unsloth writes them): loaded beside each other, switched in milliseconds."""
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,9 @@ CONFIG: Final = "adapter_config.json"
 WEIGHTS: Final = "adapter_model.safetensors"
 _PREFIX: Final = "base_model.model."
 """What peft's wrapper, which is not needed for speaking, puts before each name."""
+
+_FORMERLY: Final = re.compile(r"^codec_model\.(encoder|decoder)_transformer\.")
+"""How transformers called the codec's layers before 5.x; adapters that were trained then still do."""
 
 
 class Adapters:
@@ -39,7 +43,7 @@ class Adapters:
         config = PeftConfig.from_pretrained(str(folder))
         config.inference_mode = True
         config.base_model_name_or_path = None  # where it was trained; peft would go and look for it at the hub
-        weights = {key.removeprefix(_PREFIX): tensor for key, tensor in load_file(folder / WEIGHTS).items()}
+        weights = {_now(key): tensor for key, tensor in load_file(folder / WEIGHTS).items()}
         active = self._active
         self._names.add(name)
         try:
@@ -95,3 +99,7 @@ class Adapters:
                 parts = getattr(layer, kind)
                 if name in parts and hasattr(parts[name], "to"):
                     parts[name].to(device=weight.device, dtype=weight.dtype)
+
+
+def _now(key: str) -> str:
+    return _FORMERLY.sub(r"codec_model.\1.\1_transformer.", key.removeprefix(_PREFIX))

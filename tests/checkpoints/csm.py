@@ -215,6 +215,7 @@ def _name_as_published(folder: Path) -> None:
     for old, name in new.items():
         (folder / old).rename(folder / name)
     content["weight_map"] = {key: new[name] for key, name in content["weight_map"].items()}
+    _write_twice(folder, content["weight_map"])
     (folder / "transformers.safetensors.index.json").write_text(json.dumps(content), encoding="utf-8")
     index.unlink()
     config = folder / "config.json"
@@ -222,3 +223,14 @@ def _name_as_published(folder: Path) -> None:
         "transformers_weights": "transformers.safetensors.index.json"
     }
     config.write_text(json.dumps(described), encoding="utf-8")
+
+
+def _write_twice(folder: Path, files: dict[str, str]) -> None:
+    """What two parts of the model share is in the published files under both names."""
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415  # only where the extra is installed
+
+    known, other = "depth_decoder.model.embed_tokens.weight", "backbone_model.embed_tokens.embed_audio_tokens.weight"
+    path = folder / files[known]
+    weights = load_file(path)
+    save_file({**weights, other: weights[known].clone()}, path, metadata={"format": "pt"})
+    files[other] = files[known]
