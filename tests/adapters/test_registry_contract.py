@@ -37,7 +37,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield MemoryStage() if request.param == "memory" else await a_server_stage(request.param, tmp_path, stack)
 
 
-@pytest.fixture(params=["nats", "redis"])
+@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.system) for kind in ("nats", "redis")])
 async def server_stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ServerStage]:
     async with AsyncExitStack() as stack:
         yield await a_server_stage(request.param, tmp_path, stack)
