@@ -128,8 +128,10 @@ def _be_precise(gpt: Any, dtype: Any) -> None:
         if not name.startswith("conditioning"):
             part.to(dtype)
 
+    channels = gpt.model_dim  # the function must not hold the model: closing it would not free it
+
     def no_positions(at: Any) -> Any:
-        return torch.zeros((*at.shape, gpt.model_dim), dtype=dtype, device=at.device)
+        return torch.zeros((*at.shape, channels), dtype=dtype, device=at.device)
 
     gpt.gpt.wpe = no_positions  # the library's own adds zeros in single precision, which makes all that follows such
 

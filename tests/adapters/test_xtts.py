@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 import time
+import weakref
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -288,6 +289,17 @@ def test_a_recording_without_a_voice_is_refused(voice: XttsSynthesizer, pcm: Pcm
 def test_a_built_in_speaker_is_chosen_by_name(built: Path, tmp_path: Path) -> None:
     ada, ben = (opened(a_pack(built, tmp_path / s, speaker=s), tmp_path / "cache") for s in SPEAKERS)
     assert not np.array_equal(said(ada, "Yes."), said(ben, "Yes."))
+
+
+def test_closing_frees_the_model_at_once(built: Path, tmp_path: Path) -> None:
+    voice = opened(a_pack(built, tmp_path), tmp_path / "cache")
+    said(voice, "Yes.")
+    model = weakref.ref(voice._open.loaded.model.gpt.gpt)
+    going = voice.synthesize(TEXT, language="en", speed=1.0)
+    next(going)
+    going.close()  # type: ignore[attr-defined]  # adapters give generators
+    voice.close()
+    assert model() is None
 
 
 # --- languages, errors, quiet ----------------------------------------------------------------------------------------
