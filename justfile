@@ -5,6 +5,11 @@ python := "uv run --no-sync python"
 antiphon := "uv run --no-sync antiphon"
 pytest := "uv run --no-sync pytest"
 schema_json := python + " -c 'import json; from protocol.codec import json_schema; print(json.dumps(json_schema(), indent=2, sort_keys=True))'"
+# The model of sessions that name none, and those to have in memory beside it: `just DEFAULT=... PRELOAD=... run-tts-piper`
+DEFAULT := env("DEFAULT", "")
+PRELOAD := env("PRELOAD", "")
+_default := if DEFAULT == "" { "" } else { "--model " + DEFAULT }
+_preload := if PRELOAD == "" { "" } else { "--preload " + PRELOAD }
 nats_url := env("ANTIPHON_NATS_URL", "nats://127.0.0.1:4222")
 
 # List the recipes
@@ -87,18 +92,30 @@ run-orch *args:
 run-asr *args:
     {{ antiphon }} serve asr --nats {{ nats_url }} {{ args }}
 
-# A TTS worker of any family: `just run-tts piper`
+# A TTS worker of any family: `just run-tts piper`, `just DEFAULT=piper-joe PRELOAD=piper-alan run-tts piper`
 run-tts family *args:
-    {{ antiphon }} serve tts --family {{ family }} --nats {{ nats_url }} {{ args }}
+    {{ antiphon }} serve tts --family {{ family }} --nats {{ nats_url }} {{ _default }} {{ _preload }} {{ args }}
 
 # The TTS worker of the default voice
 run-tts-hibari *args: (run-tts "hibari" args)
 
-# The TTS worker of the Piper voice
+# The TTS worker of the Piper voices
 run-tts-piper *args: (run-tts "piper" args)
 
 # The TTS worker of the Kokoro voices, which are slow
 run-tts-kokoro *args: (run-tts "kokoro" args)
+
+# Sesame CSM (extra csm): `CUDA_VISIBLE_DEVICES=0 just run-tts-sesame --device cuda:0`
+run-tts-sesame *args: (run-tts "csm" args)
+
+# CSM with the LoRA adapters of your own packs (extra csm): `just DEFAULT=csm-ada PRELOAD=csm-bob run-tts-unsloth`
+run-tts-unsloth *args: (run-tts "csm" "--name tts-unsloth-0" args)
+
+# XTTS-v2 (extra xtts): `just run-tts-xtts --device cuda:0`
+run-tts-xtts *args: (run-tts "xtts" args)
+
+# CosyVoice 2 (extra and group cosyvoice)
+run-tts-cosy *args: (run-tts "cosyvoice2" args)
 
 # The command line: `just cli talk --in question.wav --out answer.wav`
 cli *args:

@@ -174,6 +174,10 @@ class TtsWorkerSettings(_Settings):
     name: _Id | None = None
     threads: _Threads = 1
     """Of a model's computing; more than one rarely pays for models this small."""
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d{1,2})?)$")] = "cpu"
+    """Of a model that torch runs: `cpu`, `cuda`, `cuda:1`."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of such a model's numbers; `auto` is what the family speaks well with on that device."""
     max_sessions: _Count = 32
     lead_ms: Annotated[int, Field(ge=20, le=5_000)] = 200
     """How far a worker's frames may run ahead of what the client has played."""

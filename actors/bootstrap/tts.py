@@ -80,7 +80,7 @@ def _voices(tts: TtsWorkerSettings, packs: Sequence[VoicePack]) -> list[Voice]:
         Voice(
             model=pack.model_id,
             languages=pack.languages,
-            load=partial(load_synthesizer, pack, threads=tts.threads),
+            load=partial(load_synthesizer, pack, threads=tts.threads, device=tts.device, dtype=tts.dtype),
             title=pack.title,
             licence=pack.licence,
             memory_mb=pack.memory_mb,

@@ -99,8 +99,11 @@ def tts(
     *,
     nats: Nats = None,
     config: Config = None,
-    family: Annotated[str | None, typer.Option(help="Of voices: hibari, piper or kokoro.")] = None,
+    family: Annotated[str | None, typer.Option(help="Of voices: `antiphon voices list` shows them.")] = None,
     model: Annotated[str | None, typer.Option(help="Of sessions that name none.")] = None,
+    preload: Annotated[str | None, typer.Option(help="More models to have in memory, separated by commas.")] = None,
+    device: Annotated[str | None, typer.Option(help="For models that torch runs: cpu, cuda:0.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="For them: float32, bfloat16 or float16.")] = None,
     threads: Annotated[int | None, typer.Option(help="For one model's computing on a CPU.")] = None,
     name: Annotated[str | None, typer.Option(help="Unique among all workers.")] = None,
     voicepacks_dir: VoicepacksDir = None,
@@ -110,6 +113,8 @@ def tts(
     """Run a worker that speaks, with one family of voices.
 
     Example: antiphon serve tts --family piper
+
+    Example: antiphon serve tts --family csm --device cuda:0 --preload csm-ada
     """
     _prepare_imports()
     from actors.settings import WorkerSettings  # noqa: PLC0415
@@ -118,6 +123,9 @@ def tts(
         "nats.url": nats,
         "tts.family": family,
         "tts.model_manager.default_model_id": model,
+        "tts.model_manager.preload_model_ids": preload.split(",") if preload else None,
+        "tts.device": device,
+        "tts.dtype": dtype,
         "tts.threads": threads,
         "tts.name": name,
         "voicepacks_dir": voicepacks_dir,
