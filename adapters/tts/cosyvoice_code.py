@@ -5,7 +5,7 @@ import os
 import sys
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -51,7 +51,7 @@ def find_code(repo: str | None = None) -> CosyVoiceCode:
     """
     _make_importable(repo or os.environ.get(VARIABLE) or None)
     try:
-        with logging_as_it_was():
+        with quietly():
             _stand_in_for_normalizers()
             return CosyVoiceCode(
                 frontend=import_module("cosyvoice.cli.frontend"),
@@ -81,12 +81,16 @@ def _make_importable(repo: str | None) -> None:
 
 
 @contextmanager
-def logging_as_it_was() -> Iterator[None]:
-    """CosyVoice's modules set the root logger to DEBUG and give it a handler, which makes every library talk."""
+def quietly() -> Iterator[None]:
+    """CosyVoice's modules set the root logger to DEBUG and give it a handler, which makes every library talk.
+
+    They also print, which must not get between the lines that a program writes to its standard output.
+    """
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         root.setLevel(level)
         root.handlers[:] = handlers

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 from transformers import DynamicCache
+from transformers.utils.logging import disable_progress_bar
 
-from adapters.tts.cosyvoice_code import CosyVoiceCode, logging_as_it_was
+from adapters.tts.cosyvoice_code import CosyVoiceCode, quietly
 from protocol.errors import ModelUnavailable
 
 _DTYPES: Final = {
@@ -62,9 +63,10 @@ def load_cosyvoice(code: CosyVoiceCode, folder: Path, *, device: str, dtype: str
     if dtype not in _DTYPES:
         raise ModelUnavailable(f"dtype: CosyVoice knows no {dtype}, but {', '.join(_DTYPES)}")
     text = spoken_part((folder / "cosyvoice2.yaml").read_text(encoding="utf-8"))
-    with logging_as_it_was(), _generators_as_they_were():
+    disable_progress_bar()
+    with quietly(), _generators_as_they_were():
         parts = code.load_yaml(text, overrides={"qwen_pretrain_path": str(folder / "CosyVoice-BlankEN")})
-    with logging_as_it_was():
+    with quietly():
         frontend = code.frontend.CosyVoiceFrontEnd(
             parts["get_tokenizer"],
             parts["feat_extractor"],
