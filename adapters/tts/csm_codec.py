@@ -26,7 +26,7 @@ class MimiStream:
         upsample = codec.decoder.upsample
         self._per_frame = upsample.conv.stride[0] if upsample is not None else 1
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]  # typed only where torch is installed
+    @torch.no_grad()  # type: ignore[untyped-decorator,unused-ignore]  # typed only where torch is installed
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """The sound, `[frames * 1920]`, of the next frames, `[codebooks, frames]`."""
         decoder, count = self._codec.decoder, codes.shape[-1] * self._per_frame

@@ -113,7 +113,7 @@ class Frames:
         self._dice = torch.Generator(device=networks.model.device).manual_seed(seed)
         self._frame: torch.Tensor | None = None
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]  # typed only where torch is installed
+    @torch.no_grad()  # type: ignore[untyped-decorator,unused-ignore]  # typed only where torch is installed
     def next(self) -> torch.Tensor | None:
         """The codes, `[codebooks]`; None at the end."""
         if self._left <= 0 or self._cache is None:

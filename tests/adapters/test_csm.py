@@ -335,3 +335,20 @@ def test_loading_and_speaking_say_nothing(
         voice.close()
     assert capfd.readouterr() == ("", "")
     assert [str(w.message) for w in recwarn if issubclass(w.category, UserWarning)] == []
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a compiler")
+def test_compiled_networks_say_the_same(csm_packs: Path, voice: Any) -> None:
+    """Half a minute: on a processor, without the graphs that a GPU gets."""
+    pack = pack_of(csm_packs, "csm-tiny")
+    compiled: Any = load_synthesizer(pack.model_copy(update={"options": {**pack.options, "compile": True}}))
+    try:
+        assert compiled._base is not voice._base
+        assert networks_of(compiled).compiled
+        assert not networks_of(voice).compiled
+        for text in ("Hello there.", "And once more, a little longer."):
+            ours, plain = sound_of(list(speak(compiled, text))), sound_of(list(speak(voice, text)))
+            assert len(ours) == len(plain)
+            assert np.abs(ours - plain).max() < 1e-3
+    finally:
+        compiled.close()
