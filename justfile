@@ -47,7 +47,7 @@ test-browser *args:
 
 # The voices that need torch, on tiny checkpoints; installs the extras (3.4 GB) into .venv
 test-heavy *args:
-    uv sync --locked --quiet --extra xtts --extra csm --extra cosyvoice
+    uv sync --locked --quiet --extra xtts --extra csm --extra cosyvoice --group cosyvoice
     {{ pytest }} -m heavy {{ args }}
 
 # All of the above but the heavy ones
