@@ -13,6 +13,7 @@ from adapters.audio.loudness import PhraseMeter, integrated_lufs, lufs
 from adapters.audio.mastering import calibrate
 from protocol.errors import SynthesisFailed
 from protocol.ports import Pcm, Synthesizer
+from tests.adapters.synthesizers import Adapter
 from tests.adapters.test_synthesizer_contract import adapter, voice
 from tests.fakes.voices import FakeSynthesizer
 
@@ -127,7 +128,7 @@ def test_models_of_any_level_leave_equally_loud(amplify: float) -> None:
     assert _reference(_voiced(as_pcm(b"".join(frames)), 48_000), 48_000) == pytest.approx(-16.0, abs=1.5)
 
 
-def test_phrases_leave_equally_loud_and_nothing_clips(voice: Synthesizer) -> None:
+def test_phrases_leave_equally_loud_and_nothing_clips(voice: Synthesizer, adapter: Adapter) -> None:
     shaper = calibrate(voice)()
     loudness = {}
     for phrase in PHRASES:
@@ -136,4 +137,6 @@ def test_phrases_leave_equally_loud_and_nothing_clips(voice: Synthesizer) -> Non
         heard = as_pcm(b"".join(frames))
         assert np.max(np.abs(heard)) < 1.0
         loudness[phrase] = _reference(_voiced(heard, 48_000), 48_000)
+    if adapter.heavy:
+        pytest.skip("random weights make another noise of each phrase, and nothing says how loud")
     assert {p: round(level, 1) for p, level in loudness.items() if abs(level + 16.0) > 1.5} == {}
