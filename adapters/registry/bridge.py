@@ -146,8 +146,11 @@ class _Mirror:
             BusUnavailable: it is not taken there; to be tried again.
         """
         self._changed.pop(name)
-        there = self._target.workers.get(name)
-        wanted = mirrored(self._source.workers.get(name), there, self._first_seen.get(name, UnixMicros(0)))
+        here, there = self._source.workers.get(name), self._target.workers.get(name)
+        wanted = mirrored(here, there, self._first_seen.get(name, UnixMicros(0)))
+        if wanted is not None and here is not None and not here.started_at:
+            # Kept: an echo of what we said before we knew better must not make us say it again.
+            self._first_seen[name] = wanted.started_at
         if wanted is None:
             await self._take_back(name, there)
         elif self._said.get(name) != wanted:
