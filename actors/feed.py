@@ -64,8 +64,9 @@ class Feed:
             await asyncio.wait({self._catching_up})
 
     def close(self) -> None:
-        """Send nothing more."""
+        """Send nothing more, and keep nothing of what was said: the session may wait long to be collected."""
         self.hold()
+        self._kept = KeptSound()
 
     def _catch_up(self) -> None:
         if self._catching_up is None and self._kept.next is not None:
