@@ -350,16 +350,17 @@ def test_a_held_turn_that_goes_on_drops_what_is_here_and_stays_held() -> None:
 
 def test_a_turn_is_complete_when_nothing_more_is_wanted_of_its_worker() -> None:
     gate = PlayoutGate()
-    assert gate.complete
+    complete = [gate.complete]
     gate.expect(ONE)
-    assert not gate.complete
+    complete.append(gate.complete)
     gate.offer(a_frame(0, turn=ONE))
-    assert not gate.complete
+    complete.append(gate.complete)
     gate.offer(a_frame(1, turn=ONE, flags=Flags.LAST))
-    assert gate.complete
+    complete.append(gate.complete)
     gate.pull()
     gate.pull()
-    assert gate.complete
+    complete.append(gate.complete)
     gate.expect(TWO)
     gate.flush(TWO)
-    assert gate.complete
+    complete.append(gate.complete)
+    assert complete == [True, False, False, True, True, True]
