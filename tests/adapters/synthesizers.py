@@ -133,7 +133,7 @@ FAKE: Final = Adapter(name="fake", make=cache(FakeSynthesizer), is_model=False, 
 ADAPTERS: Final = (
     FAKE,
     Adapter(name="hibari", make=_packed("hibari-heart"), pace="instant"),
-    Adapter(name="piper", make=_packed("piper-joe"), pace="fast", starts=200),
+    Adapter(name="piper", make=_packed("piper-joe"), pace="fast"),
     Adapter(name="kokoro", make=_packed("kokoro-alpha"), first_chunk_s=8.0, starts=20),
     Adapter(name="xtts", make=_tiny("xtts", _xtts), first_chunk_s=0.3, starts=20, heavy=True, tells_words=False),
     Adapter(
