@@ -1,7 +1,6 @@
 """The gateway process: page and doors, sessions, voice activity, router, replies."""
 
 import asyncio
-import gc
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -104,20 +103,8 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(fleet.close)
         stack.callback(router.watch(fleet.on_worker))
         await stack.enter_async_context(_listening(settings, gateway, fleet, references))
-        _set_aside_what_stays()
         say_ready("gateway", _url(settings))
         await stop.wait()
-
-
-def _set_aside_what_stays() -> None:
-    """Let the garbage collector look at sessions only.
-
-    A closed session is a cycle of objects that holds its last sound. Among the hundred thousand objects of our imports
-    the collector would wait for dozens of them before it looks (CPython wants a quarter of what is old to be new), and
-    then take tens of milliseconds; what is frozen neither counts nor is looked at.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _replies(llm: LlmSettings) -> ReplyGenerator:
