@@ -1,7 +1,7 @@
 """The voice changes under a live conversation, between two turns, over either transport."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,13 +42,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         system.stop()
     finally:
         system.kill()
-
-
-@pytest.fixture
-async def tap(system: System) -> AsyncIterator[Tap]:
-    tap = await Tap.connect(system.nats_url)
-    yield tap
-    await tap.close()
 
 
 @pytest.fixture(scope="module")
