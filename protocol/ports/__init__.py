@@ -1,0 +1,56 @@
+"""What the actors need from the world, and what the world may ask of them. Adapters implement these.
+
+"On the loop" means: called on the process's one asyncio event loop and returns without waiting. "On a thread" means:
+called on the actor's own thread and may compute.
+"""
+
+from protocol.ports.bus import Bus, OnFrame, OnMessage, Respond, Subscription
+from protocol.ports.clients import ClientLink, Conversation, ConversationHost, GatewayConnection, Readiness
+from protocol.ports.hearing import (
+    Recognition,
+    RecognizedWord,
+    SpeechRecognizer,
+    VoiceActivityModel,
+    VoiceActivityStream,
+)
+from protocol.ports.memory import MemoryMeter, MemoryUse
+from protocol.ports.references import ReferenceDesk, ReferenceStore
+from protocol.ports.replying import ChatMessage, ReplyGenerator
+from protocol.ports.sound import Pcm
+from protocol.ports.speaking import Calibrate, Cloner, PcmChunk, Reference, SpeechShaper, Synthesizer, WordSpan
+from protocol.ports.workers import WorkerFleet, WorkerRegistry, WorkerView
+
+__all__ = [
+    "Bus",
+    "Calibrate",
+    "ChatMessage",
+    "ClientLink",
+    "Cloner",
+    "Conversation",
+    "ConversationHost",
+    "GatewayConnection",
+    "MemoryMeter",
+    "MemoryUse",
+    "OnFrame",
+    "OnMessage",
+    "Pcm",
+    "PcmChunk",
+    "Readiness",
+    "Recognition",
+    "RecognizedWord",
+    "Reference",
+    "ReferenceDesk",
+    "ReferenceStore",
+    "ReplyGenerator",
+    "Respond",
+    "SpeechRecognizer",
+    "SpeechShaper",
+    "Subscription",
+    "Synthesizer",
+    "VoiceActivityModel",
+    "VoiceActivityStream",
+    "WordSpan",
+    "WorkerFleet",
+    "WorkerRegistry",
+    "WorkerView",
+]

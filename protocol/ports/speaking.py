@@ -1,0 +1,110 @@
+"""Synthesis: from text to a model's chunks, and from those to frames."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from protocol.ids import ModelId, Samples
+from protocol.ports.sound import Pcm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordSpan:
+    """A word within a phrase's audio, in samples at the model's rate.
+
+    Words are the phrase's text split at white space, punctuation included, in order and without gaps in the list.
+    """
+
+    text: str
+    first: Samples
+    end: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PcmChunk:
+    """The next piece of a phrase.
+
+    Attributes:
+        pcm: mono, at the model's rate.
+        words: of the whole phrase, once the model can tell (usually with the first chunk); empty when it cannot.
+    """
+
+    pcm: Pcm
+    words: tuple[WordSpan, ...] = ()
+
+
+class Synthesizer(Protocol):
+    """A loaded TTS model. On a thread; one phrase at a time for each generator, several generators may alternate."""
+
+    @property
+    def model(self) -> ModelId:
+        """Its id, as in its voice pack."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of all its chunks, in Hz."""
+
+    def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
+        """Speak one phrase; not asking for the next chunk pauses it, `close()` on the iterator frees all it holds.
+
+        Text without anything to speak gives no chunk. Lead-in and trailing silence of the model are trimmed to what a
+        natural pause between phrases needs.
+
+        Raises:
+            SynthesisFailed: with the model's reason.
+        """
+
+    def close(self) -> None:
+        """Give the memory back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A recording of a voice to imitate. Neither sound nor text is shown when it is printed or logged.
+
+    Attributes:
+        pcm: mono, 1 to 30 s.
+        sample_rate: in Hz, 16 kHz or more.
+        text: what is said in it, word for word.
+    """
+
+    pcm: Pcm = field(repr=False)
+    sample_rate: int
+    text: str = field(repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.pcm) / self.sample_rate
+
+
+@runtime_checkable
+class Cloner(Protocol):
+    """A loaded TTS model that can speak with the voice of a recording. On a thread."""
+
+    def imitate(self, reference: Reference) -> Synthesizer:
+        """The same model with this voice; closing it gives back what the voice takes, and leaves the model.
+
+        Raises:
+            SynthesisFailed: the recording is of no use to the model.
+        """
+
+
+class SpeechShaper(Protocol):
+    """One turn's way from a model's chunks to frames: loudness, 48 kHz, 20 ms. On a thread."""
+
+    def begin_phrase(self) -> None:
+        """The next chunk is the first of a phrase."""
+
+    def shape(self, pcm: Pcm) -> list[bytes]:
+        """The frames (960 samples, s16le) that are complete now; the last one is held back until more comes."""
+
+    def finish(self) -> list[bytes]:
+        """The rest, filled up with silence: at least one frame, so that there is one to carry the LAST flag."""
+
+
+Calibrate = Callable[[Synthesizer], Callable[[], SpeechShaper]]
+"""Speaks a little with a freshly loaded model (its warm-up too) and returns what makes a shaper for each of its turns.
+
+On a thread. Raises `SynthesisFailed`.
+"""
