@@ -17,7 +17,17 @@ from protocol.ports.memory import MemoryMeter, MemoryUse
 from protocol.ports.references import ReferenceDesk, ReferenceStore
 from protocol.ports.replying import ChatMessage, ReplyGenerator
 from protocol.ports.sound import Pcm
-from protocol.ports.speaking import Calibrate, Cloner, PcmChunk, Reference, SpeechShaper, Synthesizer, WordSpan
+from protocol.ports.speaking import (
+    Calibrate,
+    Cloner,
+    Conversant,
+    ConversingVoice,
+    PcmChunk,
+    Reference,
+    SpeechShaper,
+    Synthesizer,
+    WordSpan,
+)
 from protocol.ports.workers import WorkerFleet, WorkerRegistry, WorkerView
 
 __all__ = [
@@ -26,8 +36,10 @@ __all__ = [
     "ChatMessage",
     "ClientLink",
     "Cloner",
+    "Conversant",
     "Conversation",
     "ConversationHost",
+    "ConversingVoice",
     "GatewayConnection",
     "MemoryMeter",
     "MemoryUse",

@@ -90,6 +90,30 @@ class Cloner(Protocol):
         """
 
 
+class ConversingVoice(Synthesizer, Protocol):
+    """A model's voice in one conversation: what it says depends on what was said there, and on nothing else.
+
+    A phrase that was spoken to its end is context for the next one; one that was broken off is not. The phrases since
+    the last `commit` or `retract` are those of the present turn: not certain yet, because nobody may hear them. The
+    same text in the same context gives the same samples. How much is remembered is bounded, in turns and in seconds.
+    One phrase at a time; those of other conversations may alternate with it. `close` forgets all, and leaves the model.
+    """
+
+    def commit(self) -> None:
+        """The present turn was heard: it stays. The next phrase begins another one. Harmless when repeated."""
+
+    def retract(self) -> None:
+        """The present turn was not heard, or not to its end: none of it was said. Harmless when repeated."""
+
+
+@runtime_checkable
+class Conversant(Protocol):
+    """A loaded TTS model that speaks better when it knows what it has said before. On a thread."""
+
+    def converse(self) -> ConversingVoice:
+        """The same voice in a conversation of its own, in which nothing was said yet. Costs next to nothing."""
+
+
 class SpeechShaper(Protocol):
     """One turn's way from a model's chunks to frames: loudness, 48 kHz, 20 ms. On a thread."""
 
