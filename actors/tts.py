@@ -9,6 +9,7 @@ import pykka
 import structlog
 
 from actors.mailbox import Mailbox
+from actors.tts_conversations import Conversations
 from actors.tts_imitations import Imitation, Imitations
 from actors.tts_messages import (
     Allow,
@@ -17,6 +18,7 @@ from actors.tts_messages import (
     Hold,
     Imitate,
     Key,
+    Leave,
     Listener,
     LoadSynthesizer,
     OpenShaper,
@@ -86,7 +88,8 @@ class TtsActor(pykka.ThreadingActor):
         self._steps = 0
         self._synthesizer: Synthesizer | None = None
         self._open_shaper: OpenShaper | None = None
-        self._imitations = Imitations(calibrate)
+        self._conversations = Conversations()
+        self._imitations = Imitations(calibrate, before_closing=self._conversations.end_imitations)
 
     def on_start(self) -> None:
         """On the actor's thread: load the model, let it speak a little, and say how that went."""
@@ -121,6 +124,7 @@ class TtsActor(pykka.ThreadingActor):
         for turn in self._turns.values():
             turn.rendition.close()
         self._turns.clear()
+        self._conversations.close()
         self._imitations.close()
         if self._synthesizer is not None:
             self._synthesizer.close()
@@ -147,8 +151,11 @@ class TtsActor(pykka.ThreadingActor):
                 self._say(message)
             case Allow() | Hold() | Release():
                 self._steer(message)
-            case Drop(key=key):
+            case Drop(key=key, heard=heard):
                 self._forget(key)
+                self._conversations.settle(key, heard=heard)
+            case Leave(session=session):
+                self._conversations.end(session)
             case Imitate():
                 self._imitate(message)
             case Forget(name=name):
@@ -172,7 +179,8 @@ class TtsActor(pykka.ThreadingActor):
                     self._mailbox.post(self._listener.on_failed, say.key, "the recording was forgotten")
                     return
                 voice = imitation
-            rendition = Rendition(voice.synthesizer, voice.open_shaper(), language=say.language, speed=say.speed)
+            synthesizer = self._conversations.voice_for(say.key, voice.synthesizer, say.imitates, self._turns.keys())
+            rendition = Rendition(synthesizer, voice.open_shaper(), language=say.language, speed=say.speed)
             turn = self._turns[say.key] = _Turn(rendition, self._ahead, served=self._steps, imitates=say.imitates)
         if say.text:
             turn.rendition.add(say.index, say.text)
@@ -191,14 +199,7 @@ class TtsActor(pykka.ThreadingActor):
     def _imitate(self, message: Imitate) -> None:
         if self._synthesizer is None:
             return
-        fault = ""
-        try:
-            self._imitations.learn(self._synthesizer, message.name, message.reference)
-        except AntiphonError as error:
-            fault = str(error)
-        except Exception as error:
-            log.exception("a recording cannot be learned, in a way that the adapter does not know")
-            fault = type(error).__name__
+        fault = self._imitations.learn(self._synthesizer, message.name, message.reference)
         self._mailbox.post(self._listener.on_imitated, message.name, fault)
 
     @property

@@ -3,9 +3,13 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from protocol.errors import SynthesisFailed
+import structlog
+
+from protocol.errors import AntiphonError, SynthesisFailed
 from protocol.ports import Calibrate, Cloner, Reference, SpeechShaper, Synthesizer
 from protocol.speaking import ReferenceId
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +23,25 @@ class Imitation:
 class Imitations:
     """By the recording's name; one that is forgotten while it speaks is closed when it has spoken."""
 
-    def __init__(self, calibrate: Calibrate) -> None:
+    def __init__(self, calibrate: Calibrate, before_closing: Callable[[ReferenceId], None] = lambda _: None) -> None:
+        """`before_closing` hears which one is about to go."""
         self._calibrate = calibrate
+        self._before_closing = before_closing
         self._known: dict[ReferenceId, Imitation] = {}
         self._forgotten: set[ReferenceId] = set()
 
-    def learn(self, model: Synthesizer, name: ReferenceId, reference: Reference) -> None:
-        """Imitate this, from now on; harmless when it is known.
+    def learn(self, model: Synthesizer, name: ReferenceId, reference: Reference) -> str:
+        """Imitate this, from now on; harmless when it is known. Returns why that is not possible, or nothing."""
+        try:
+            self._learn(model, name, reference)
+        except AntiphonError as error:
+            return str(error)
+        except Exception as error:
+            log.exception("a recording cannot be learned, in a way that the adapter does not know")
+            return type(error).__name__
+        return ""
 
-        Raises:
-            SynthesisFailed: the model cannot, or the recording is of no use to it.
-        """
+    def _learn(self, model: Synthesizer, name: ReferenceId, reference: Reference) -> None:
         self._forgotten.discard(name)
         if name in self._known:
             return
@@ -56,6 +68,7 @@ class Imitations:
         """Give back what nobody speaks with any more."""
         for name in [name for name in self._forgotten if name not in in_use]:
             self._forgotten.discard(name)
+            self._before_closing(name)
             self._known.pop(name).synthesizer.close()
 
     def close(self) -> None:

@@ -108,9 +108,17 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Forget the turn."""
+    """Forget the turn; `heard` says whether it was, to its end: then the model may know what it has said."""
 
     key: Key
+    heard: bool = False
 
 
-TtsMessage = Say | Allow | Hold | Release | Drop | Imitate | Forget
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The session speaks with this model no more, or not for now: forget what was said in it."""
+
+    session: SessionId
+
+
+TtsMessage = Say | Allow | Hold | Release | Drop | Leave | Imitate | Forget

@@ -4,6 +4,7 @@ from typing import Final, assert_never
 
 import structlog
 
+from actors.tts_messages import Leave
 from actors.tts_rendition import Made
 from actors.tts_turn import SpokenTurn, Surroundings
 from actors.voices import Lease
@@ -53,7 +54,7 @@ class SpeakingSession:
         self.seen_at = self._around.clock()
         former, self._lease = self._lease, lease
         if former is not None and former is not self._lease_of_turn:
-            former.release()
+            self._release(former)
         self._language, self._speed, self._imitates = language, speed, imitates
         self._let_go()
 
@@ -101,7 +102,7 @@ class SpeakingSession:
         self.seen_at = self._around.clock()
         self._over = max(self._over, stop.turn)
         if self._turn is not None and self._turn.id <= stop.turn:
-            self._drop()
+            self._drop(heard=self._turn.finished and self._turn.id < stop.turn)
 
     def on_playout(self, playout: Playout) -> None:
         """How far the gateway is."""
@@ -113,8 +114,9 @@ class SpeakingSession:
         """Forget everything."""
         self._drop()
         if self._lease is not None:
-            self._lease.release()
-            self._lease = None
+            lease = self._lease
+            self._lease = self._lease_of_turn = None
+            self._release(lease)
 
     # --- from the model ---------------------------------------------------------------------------------------------
     def on_made(self, turn_id: TurnId, made: Made) -> None:
@@ -160,7 +162,7 @@ class SpeakingSession:
         if self._lease is None:
             self._refuse(turn_id, "no-voice", "the session holds no voice here: start it first")
             return None
-        self._drop()
+        self._drop(heard=True)
         self._lease_of_turn = self._lease
         self._turn = SpokenTurn(self._session, turn_id, self._lease.voice, self._around)
         return self._turn
@@ -169,9 +171,10 @@ class SpeakingSession:
         self.seen_at = self._around.clock()
         return self._turn if self._turn is not None and self._turn.id == turn_id else None
 
-    def _drop(self) -> None:
+    def _drop(self, *, heard: bool = False) -> None:
+        """`heard`: the turn was heard to its end, for all that is known here."""
         if self._turn is not None:
-            self._turn.drop()
+            self._turn.drop(heard=heard)
             self._turn = None
         self._let_go()
 
@@ -179,8 +182,15 @@ class SpeakingSession:
         """Of a former voice, once its last turn is over."""
         lease = self._lease_of_turn
         if lease is not None and lease is not self._lease and not self.is_speaking:
-            lease.release()
             self._lease_of_turn = None
+            self._release(lease)
+
+    def _release(self, lease: Lease) -> None:
+        """The voice that is held no more forgets what it has said here."""
+        held = (self._lease, self._lease_of_turn)
+        if all(other is None or other.voice is not lease.voice for other in held):
+            lease.voice.tell(Leave(self._session))
+        lease.release()
 
     def _fail(self, turn_id: TurnId, code: str, reason: str) -> None:
         """The current turn is over, and the session hears why."""

@@ -119,10 +119,10 @@ class SpokenTurn:
         self._send_at_once()
         return True
 
-    def drop(self) -> None:
-        """Nothing of it is heard or made any more."""
+    def drop(self, *, heard: bool = False) -> None:
+        """Nothing of it is heard or made any more; `heard` says whether all of it was."""
         self._around.pacer.rest(self)
-        self._voice.tell(Drop(self.key))
+        self._voice.tell(Drop(self.key, heard))
 
     # --- what comes in ----------------------------------------------------------------------------------------------
     def on_playout(self, playout: Playout) -> None:
