@@ -114,6 +114,76 @@ class Conversant(Protocol):
         """The same voice in a conversation of its own, in which nothing was said yet. Costs next to nothing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PiecePlace:
+    """Where a piece of a stream's text stands in the stream's sound, in samples at the model's rate.
+
+    Attributes:
+        index: counts the pieces from 0, in the order in which they were added.
+        first: as far as is known; it may move a little until `end` is known.
+        end: None while more of it is to come.
+    """
+
+    index: int
+    first: Samples
+    end: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamedChunk:
+    """What a step of a stream has made.
+
+    Attributes:
+        pcm: the next sound; empty where text is lacking for a whole chunk.
+        anew: whether speech begins anew with it, after a pause, as a sentence does.
+        places: of pieces that begin or are complete with it. Each piece begins once and is complete once, in order;
+            complete ones stand end to end.
+    """
+
+    pcm: Pcm
+    anew: bool = False
+    places: tuple[PiecePlace, ...] = ()
+
+
+class SpokenStream(Protocol):
+    """Text that is spoken while it comes. On a thread; several may alternate from step to step, none waits for text.
+
+    The same pieces give the same samples, whenever they come and however the steps alternate with those of others.
+    """
+
+    def add(self, text: str) -> None:
+        """One more piece, of whole words, without the blank that separates it from the one before; computes nothing."""
+
+    def complete(self) -> None:
+        """No more pieces come. Harmless when repeated."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a step would do anything now; without that, text is lacking, or all is said."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the text is complete and all of it was made."""
+
+    def step(self) -> StreamedChunk:
+        """Go on by one chunk, as far as the text goes; only while it has work. Not to ask for it is a pause.
+
+        Raises:
+            SynthesisFailed: with the model's reason.
+        """
+
+    def close(self) -> None:
+        """Free all that it holds. Harmless when repeated."""
+
+
+@runtime_checkable
+class TextStreamer(Protocol):
+    """A loaded TTS model that begins to speak before it knows the rest of the text. On a thread."""
+
+    def stream(self, *, language: str, speed: float) -> SpokenStream:
+        """Text to come, to be spoken as one turn; computes nothing and never fails."""
+
+
 class SpeechShaper(Protocol):
     """One turn's way from a model's chunks to frames: loudness, 48 kHz, 20 ms. On a thread."""
 
