@@ -183,6 +183,8 @@ class TtsWorkerSettings(_Settings):
     """How far a worker's frames may run ahead of what the client has played."""
     metrics_port: _Port | None = None
     """Of Prometheus metrics; 0: any free one, which the log names; none: no metrics."""
+    metrics_port_shift: Annotated[int, Field(ge=0, le=999)] = 0
+    """Added to it unless it is 0, so that workers of one machine may share a file: each needs a port of its own."""
     metrics_host: str = "127.0.0.1"
     model_manager: ModelManagerSettings = ModelManagerSettings()
 

@@ -18,6 +18,8 @@ def serve_metrics(section: str, host: str, port: int | None) -> None:
         return
     try:
         server, _ = start_http_server(port, addr=host)
-    except OSError as error:
-        raise SettingsInvalid(f"{section}.metrics_port: cannot listen at {host}:{port}: {error.strerror}") from error
+    except (OSError, OverflowError) as error:  # a port beyond the last one is the latter
+        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+        advice = "each worker on a machine needs a port of its own; 0 takes any that is free"
+        raise SettingsInvalid(f"{section}.metrics_port: cannot listen at {host}:{port}: {reason}; {advice}") from error
     log.info("metrics are served", host=host, port=server.server_port)

@@ -36,7 +36,9 @@ async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     keep_one_heap()
     packs = packs_to_speak_with(settings)
     _preloaded(settings.tts.model_manager, default=packs[0].model_id)
-    serve_metrics("tts", settings.tts.metrics_host, settings.tts.metrics_port)
+    tts = settings.tts
+    port = tts.metrics_port + tts.metrics_port_shift if tts.metrics_port else tts.metrics_port
+    serve_metrics("tts", tts.metrics_host, port)
     make = partial(_make, settings, packs)
     await worker.serve(f"tts-{settings.tts.family}", settings.tts.family, settings, make, stop)
 

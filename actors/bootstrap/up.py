@@ -18,15 +18,17 @@ from typing import Final
 
 import uvloop
 
-from actors.bootstrap.families import choose
+from actors.bootstrap.families import Family, choose
 from actors.bootstrap.narrator import Narrator
 from actors.bootstrap.ready import READY
 from actors.supervisor import Part, Supervisor
-from adapters.server.antiphon_part import AntiphonPart
+from adapters.server.antiphon_part import READY_WITHIN_S, AntiphonPart
 from adapters.server.embedded_nats import EmbeddedNats
 from protocol.errors import SettingsInvalid
 
 _PREFERRED_NATS_PORT: Final = 4222
+_TORCH_READY_WITHIN_S: Final = 900.0
+"""Gigabytes from a slow disk, and the first import of torch and all that a library brings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class UpOptions:
     port: int
     voice: str | None
     tts: tuple[str, ...]
-    """Families of voices; those that are installed and fast if empty."""
+    """Families of voices; those that start by themselves if empty."""
     asr_model: str | None
     data_dir: Path
     nats: str | None
@@ -111,7 +113,7 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
     }
     environment.update({name: value for name, value in given.items() if value is not None})
 
-    def part(name: str, *arguments: str, is_essential: bool = True) -> Part:
+    def part(name: str, *arguments: str, is_essential: bool = True, ready_within_s: float = READY_WITHIN_S) -> Part:
         return AntiphonPart(
             name,
             ("serve", *arguments),
@@ -120,6 +122,7 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
             environment=environment,
             is_essential=is_essential,
             may_end=name != "gateway",
+            ready_within_s=ready_within_s,
             echo=None if echo is None else lambda line: echo(f"{name}: {line}"),
         )
 
@@ -128,12 +131,20 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
     if chosen.voice is not None:
         environment["ANTIPHON_VOICE"] = chosen.voice
         model = ("--model", chosen.voice)  # the worker says if there is no such model
-    default, *others = chosen.families
+
+    def voice(place: int, family: Family) -> Part:
+        shift = ("--metrics-port-shift", str(place)) if place else ()  # one worker.yaml, a port for each
+        return part(
+            f"tts-{family.name}",
+            *("tts", "--family", family.name, *shift, *(model if not place else ())),
+            is_essential=not place,
+            ready_within_s=_TORCH_READY_WITHIN_S if family.requirement.torch else READY_WITHIN_S,
+        )
+
     return [
         part("gateway", "gateway", "--host", options.host, "--port", str(options.port)),
         part("asr", "asr"),
-        part(f"tts-{default}", "tts", "--family", default, *model),
-        *(part(f"tts-{family}", "tts", "--family", family, is_essential=False) for family in others),
+        *(voice(place, family) for place, family in enumerate(chosen.families)),
     ]
 
 

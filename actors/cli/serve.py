@@ -106,6 +106,9 @@ def tts(
     dtype: Annotated[str | None, typer.Option(help="For them: float32, bfloat16 or float16.")] = None,
     threads: Annotated[int | None, typer.Option(help="For one model's computing on a CPU.")] = None,
     name: Annotated[str | None, typer.Option(help="Unique among all workers.")] = None,
+    metrics_port_shift: Annotated[
+        int | None, typer.Option(help="Added to tts.metrics_port: for several workers with one worker.yaml.")
+    ] = None,
     voicepacks_dir: VoicepacksDir = None,
     cache_dir: CacheDir = None,
     log_level: LogLevel = None,
@@ -128,6 +131,7 @@ def tts(
         "tts.dtype": dtype,
         "tts.threads": threads,
         "tts.name": name,
+        "tts.metrics_port_shift": metrics_port_shift,
         "voicepacks_dir": voicepacks_dir,
         "cache_dir": cache_dir,
         "log_level": log_level,

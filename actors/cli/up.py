@@ -16,7 +16,10 @@ def up(
     tts: Annotated[
         list[str] | None,
         typer.Option(
-            "--tts", help="hibari, piper, kokoro (slow); may be repeated. The fast ones if not given.", metavar="FAMILY"
+            "--tts",
+            help="hibari, piper, kokoro (slow), xtts, csm, cosyvoice2 (for GPUs); may be repeated. "
+            "hibari and piper if not given.",
+            metavar="FAMILY",
         ),
     ] = None,
     asr_model: Annotated[str | None, typer.Option(help="A Whisper model's name, or a folder with one.")] = None,
@@ -35,7 +38,7 @@ def up(
 
     Example: antiphon up --voice piper-joe
 
-    All voices, the slow one too: antiphon up --tts hibari --tts piper --tts kokoro
+    A slow voice, too: antiphon up --tts hibari --tts piper --tts kokoro
     """
     from actors.bootstrap import up as bootstrap  # noqa: PLC0415  # `antiphon --help` waits for none of this
 

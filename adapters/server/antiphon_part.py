@@ -9,7 +9,7 @@ from typing import Any, Final
 from adapters.server.child_process import ChildProcess
 from protocol.errors import AntiphonError, SettingsInvalid
 
-_READY_WITHIN_S: Final = 120.0
+READY_WITHIN_S: Final = 120.0
 """A first start may split a voice's model or download one."""
 _GRACE_S: Final = 1.5
 _LAST_WORDS: Final = 4_000
@@ -32,6 +32,7 @@ class AntiphonPart:
         environment: its whole environment.
         is_essential: whether the others are of no use without it.
         may_end: whether it stays ended when it ends with status 0.
+        ready_within_s: it is ended if it takes longer until it serves.
         echo: called with each line that it prints, too.
     """
 
@@ -45,6 +46,7 @@ class AntiphonPart:
         environment: Mapping[str, str],
         is_essential: bool = True,
         may_end: bool = False,
+        ready_within_s: float = READY_WITHIN_S,
         echo: Callable[[str], None] | None = None,
     ) -> None:
         self._name = name
@@ -54,6 +56,7 @@ class AntiphonPart:
         self._environment = environment
         self._is_essential = is_essential
         self._may_end = may_end
+        self._ready_within_s = ready_within_s
         self._echo = echo
         self._child: ChildProcess | None = None
 
@@ -97,7 +100,7 @@ class AntiphonPart:
         ended = asyncio.create_task(self._child.wait())
         either: set[asyncio.Future[Any]] = {ready, ended}
         try:
-            await asyncio.wait(either, timeout=_READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=self._ready_within_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ended.cancel()
         if ready.done():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from adapters.tts.requirements import REQUIREMENTS
 from adapters.voicepacks import VoicePack
 from adapters.voicepacks.verifying import check_weights
 from protocol.errors import ModelUnavailable
@@ -60,7 +61,7 @@ def _piper(pack: VoicePack, place: Place) -> Synthesizer:
     try:
         from adapters.tts.piper import PiperSynthesizer  # noqa: PLC0415  # see the module's docstring
     except ImportError as error:
-        raise ModelUnavailable(f"Piper is not installed ({error}): install antiphon[piper]", fault="missing") from error
+        raise _not_installed("Piper", "piper", error) from error
     return PiperSynthesizer(pack.model_id, weights=weights, config=config, cache=place.cache, threads=place.threads)
 
 
@@ -77,8 +78,7 @@ def _xtts(pack: VoicePack, place: Place) -> Synthesizer:
         from adapters.tts.xtts import open_xtts  # noqa: PLC0415  # see the module's docstring
         from adapters.tts.xtts_files import XttsFiles  # noqa: PLC0415  # as above
     except ImportError as error:
-        install = "install antiphon[xtts] (in a checkout: uv sync --extra xtts)"
-        raise ModelUnavailable(f"XTTS is not installed ({error}): {install}", fault="missing") from error
+        raise _not_installed("XTTS", "xtts", error) from error
     named = {file.role for file in pack.files()}
     files = XttsFiles(
         weights=pack.file("weights"),
@@ -97,8 +97,7 @@ def _csm(pack: VoicePack, place: Place) -> Synthesizer:
     try:
         from adapters.tts.csm_pack import open_pack  # noqa: PLC0415  # see the module's docstring
     except ImportError as error:
-        install = "install antiphon[csm] (in a checkout: uv sync --extra csm)"
-        raise ModelUnavailable(f"CSM is not installed ({error}): {install}", fault="missing") from error
+        raise _not_installed("CSM", "csm", error) from error
     return open_pack(pack, threads=place.threads, device=place.device, dtype=place.dtype)
 
 
@@ -106,14 +105,17 @@ def _cosyvoice2(pack: VoicePack, place: Place) -> Synthesizer:
     try:
         from adapters.tts.cosyvoice import open_cosyvoice  # noqa: PLC0415  # see the module's docstring
     except ImportError as error:
-        install = "install antiphon[cosyvoice] (in a checkout: uv sync --extra cosyvoice --group cosyvoice)"
-        raise ModelUnavailable(f"CosyVoice is not installed ({error}): {install}", fault="missing") from error
+        raise _not_installed("CosyVoice", "cosyvoice2", error) from error
     if pack.reference is None:
         raise ModelUnavailable(f"{pack.model_id}: CosyVoice has no voice of its own: give its pack a reference")
     return open_cosyvoice(
         pack.model_id, pack.folder(), seed_audio=pack.home / pack.reference.audio, seed_text=pack.reference.text,
         options=pack.options, threads=place.threads, device=place.device, dtype=place.dtype,
     )  # fmt: skip
+
+
+def _not_installed(name: str, family: str, error: ImportError) -> ModelUnavailable:
+    return ModelUnavailable(f"{name} is not installed ({error}): {REQUIREMENTS[family].advice}", fault="missing")
 
 
 FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
