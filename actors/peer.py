@@ -329,6 +329,7 @@ class Peer:
         finally:
             if not self._said_closed:
                 self.emit(SessionClosed(session=self._session, reason=reason))
+            self.gate.close()
             link, self._link = self._link, None
             if link is not None:
                 link.disconnect(reason)

@@ -185,6 +185,13 @@ class PlayoutGate:
         self._dropped = True
         self._held = self._fade_in_due = False
 
+    def close(self) -> None:
+        """The session is over: nothing is taken or played any more, and none of its sound is kept."""
+        self._sounding = self._farewell = None
+        self._dropped = True
+        for frames in (self._tail, self._queue, self._early, self._kept):
+            frames.clear()
+
     def rewind(self, turn: TurnId, to: Samples) -> bool:
         """Play again from the frame that holds sample `to`, the first one that the client says it has not heard.
 

@@ -1,3 +1,5 @@
+import sys
+
 from actors.policies.playout import MAX_QUEUED_FRAMES, PlayoutGate, Pulled
 from protocol.audio import SPEECH_FRAME, Flags, Frame
 from protocol.ids import Samples, TurnId
@@ -364,3 +366,19 @@ def test_a_turn_is_complete_when_nothing_more_is_wanted_of_its_worker() -> None:
     gate.flush(TWO)
     complete.append(gate.complete)
     assert complete == [True, False, False, True, True, True]
+
+
+def test_a_closed_gate_plays_takes_and_keeps_nothing() -> None:
+    source = [a_frame(0), a_frame(1), a_frame(3)]
+    references = [sys.getrefcount(frame) for frame in source]
+    gate = a_gate()
+    for frame in source:
+        gate.offer(frame)
+    del frame
+    gate.pull()
+    assert [sys.getrefcount(frame) for frame in source] > references
+    gate.close()
+    assert [sys.getrefcount(frame) for frame in source] == references
+    assert gate.pull() is None
+    assert not gate.offer(a_frame(2))
+    assert not gate.rewind(ONE, Samples(0))
