@@ -12,6 +12,7 @@ from typing import Any, Final
 import pykka
 import structlog
 
+from actors.announcing import Announcing
 from actors.asr import AsrActor, Ready, Transcribing
 from actors.dispatcher import Dispatcher
 from actors.listeners import Listeners
@@ -36,7 +37,6 @@ from protocol.workers import (
     WorkerRefused,
 )
 
-_TICK_S: Final = 2.0
 _DRAIN_S: Final = 10.0
 _STOP_S: Final = 2.0
 
@@ -70,7 +70,7 @@ class AsrWorker:
         self._dispatcher = Dispatcher(self._listeners, transcribe=self._transcribe, publish=self._publish, clock=clock)
         self._listeners.on_sound = self._dispatcher.on_sound
         self._actor: pykka.ActorRef[AsrActor] | None = None
-        self._wake = asyncio.Event()
+        self._announcing = Announcing(registry, self._describe)
         self._drained_at: float | None = None
         self._announcement = Announcement(
             name=name,
@@ -134,20 +134,11 @@ class AsrWorker:
         log.info("asr worker ready", worker=self._name, model=outcome.model, load_ms=round(outcome.load_ms))
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        stopping = asyncio.create_task(stop.wait())
-        announced: Announcement | None = None
-        try:
-            while not stop.is_set() and not self._is_drained():
-                self._wake.clear()
-                if (described := self._describe()) != announced:
-                    await self._registry.announce(described)
-                    announced = described
-                waking = asyncio.create_task(self._wake.wait())
-                await asyncio.wait((stopping, waking), timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
-                waking.cancel()
-                self._forget_the_silent()
-        finally:
-            stopping.cancel()
+        await self._announcing.serve(stop, is_over=self._is_over)
+
+    def _is_over(self) -> bool:
+        self._forget_the_silent()
+        return self._is_drained()
 
     async def _stop_actor(self) -> None:
         self._dispatcher.stop()
@@ -186,6 +177,7 @@ class AsrWorker:
         refused = None if session in self._listeners else self._refusal(session)
         if refused is None:
             self._listeners.start(session, answer)
+            self._announcing.wake()
         else:
             log.warning("refused to listen", session=session, code=refused.code)
             answer(refused)
@@ -201,8 +193,7 @@ class AsrWorker:
     def _forget(self, session: SessionId) -> None:
         self._listeners.forget(session)
         self._dispatcher.forget(session)
-        if self._drained_at is not None:
-            self._wake.set()
+        self._announcing.wake()
 
     def _forget_the_silent(self) -> None:
         for session in self._listeners.silent_for(self._forget_after_s):
@@ -229,7 +220,7 @@ class AsrWorker:
         if self._drained_at is None:
             self._drained_at = self._clock() + _DRAIN_S
             self._announcement = replace(self._announcement, state="draining")
-            self._wake.set()
+            self._announcing.wake()
 
 
 def _nobody_asked(_reply: Message) -> None:

@@ -31,7 +31,7 @@ class SpeakingSessions:
     """Up to a capacity; each has its own subscription to the gateway's reports of playout.
 
     Args:
-        on_fewer: called when one has ended: perhaps the last one that a drained worker waits for.
+        on_changed: called when there is one more, or one less: perhaps the last one that a drained worker waits for.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class SpeakingSessions:
         *,
         capacity: int,
         references: ReferenceStore | None = None,
-        on_fewer: Callable[[], None] = lambda: None,
+        on_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._models = models
         self._recordings = Recordings(references)
@@ -50,7 +50,7 @@ class SpeakingSessions:
         self._sessions: dict[SessionId, SpeakingSession] = {}
         self._reports: dict[SessionId, Subscription] = {}
         self._opening: dict[SessionId, asyncio.Task[None]] = {}
-        self._on_fewer = on_fewer
+        self._on_changed = on_changed
         self._draining_since: float | None = None
 
     def __len__(self) -> int:
@@ -114,7 +114,7 @@ class SpeakingSessions:
             reports.cancel()
         if found := self._sessions.pop(session, None):
             found.end()
-            self._on_fewer()
+            self._on_changed()
         self._recordings.leave(session)
 
     def forget_silent(self, now: float, *, after_s: float, paused_s: float) -> None:
@@ -165,6 +165,7 @@ class SpeakingSessions:
         session = self._sessions.get(start.session)
         if session is None:
             session = self._sessions[start.session] = SpeakingSession(start.session, self._around)
+            self._on_changed()
         session.use(lease, language=start.language, speed=start.speed, imitates=start.reference)
         if start.reference is None:
             self._recordings.leave(start.session)

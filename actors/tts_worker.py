@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from actors import tts_metrics
+from actors.announcing import Announcing
 from actors.mailbox import Mailbox
 from actors.models import CallLater, ModelManager
 from actors.policies.resident import Limits
@@ -32,7 +33,6 @@ from protocol.speaking import EndSpeaking, StartSpeaking
 from protocol.subjects import ANY_SESSION, Subject, tts_command, worker
 from protocol.workers import Announcement, Capabilities, WorkerState
 
-_TICK_S: Final = 2.0
 _FRAME_S: Final = SPEECH_FRAME / SPEECH_RATE
 
 log = structlog.get_logger()
@@ -94,7 +94,7 @@ class TtsWorker:
         self._drop_paused_after_s = drop_paused_after_s
         self._capacity = capacity
         self._measures = Measures()
-        self._wake = asyncio.Event()
+        self._announcing = Announcing(registry, self.describe, call_later=call_later)
         self._addr = addr or f"nats://{name}"
         self._state: WorkerState = "starting"
         self._started_at = _wall()
@@ -154,7 +154,7 @@ class TtsWorker:
             clock=self._clock,
             call_later=self._call_later or loop.call_later,
             on_died=self._on_died,
-            on_changed=self._wake.set,
+            on_changed=self._announcing.wake,
             reread=self._reread,
             check_every_ms=self._check_every_ms,
         )
@@ -174,10 +174,10 @@ class TtsWorker:
             around,
             capacity=self._capacity,
             references=self._references,
-            on_fewer=self._on_fewer_sessions,
+            on_changed=self._announcing.wake,
         )
         self._admin = Administration(
-            self._models, describe=self.describe, drain=self._sessions.drain, changed=self._wake.set
+            self._models, describe=self.describe, drain=self._sessions.drain, changed=self._announcing.wake
         )
 
     async def _warm_up(self) -> None:
@@ -193,24 +193,11 @@ class TtsWorker:
                 raise outcome
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        stopping = asyncio.create_task(stop.wait())
-        announced: Announcement | None = None
-        try:
-            while not stop.is_set() and not self._sessions.is_drained:
-                self._wake.clear()
-                self._forget_silent()
-                if (described := self.describe()) != announced:
-                    await self._registry.announce(described)
-                    announced = described
-                waking = asyncio.create_task(self._wake.wait())
-                await asyncio.wait((stopping, waking), timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
-                waking.cancel()
-        finally:
-            stopping.cancel()
+        await self._announcing.serve(stop, is_over=self._is_drained)
 
-    def _on_fewer_sessions(self) -> None:
-        if self._sessions.draining:
-            self._wake.set()
+    def _is_drained(self) -> bool:
+        self._forget_silent()
+        return self._sessions.is_drained
 
     def _forget_silent(self) -> None:
         self._sessions.forget_silent(self._clock(), after_s=self._forget_after_s, paused_s=self._drop_paused_after_s)
@@ -265,4 +252,4 @@ class TtsWorker:
     def _on_died(self, model: ModelId, reason: str) -> None:
         for session in self._sessions:
             session.on_voice_died(model, reason)
-        self._wake.set()
+        self._announcing.wake()
