@@ -1,6 +1,7 @@
 """A TTS worker process: one family of voices, spoken over NATS."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,7 +17,9 @@ from adapters.audio.mastering import calibrate
 from adapters.bus.nats import NatsBus
 from adapters.process_memory import ProcessMemory, keep_one_heap
 from adapters.references.nats_objects import NatsReferences
+from adapters.tts.devices import check_device
 from adapters.tts.loading import load_synthesizer
+from adapters.tts.requirements import REQUIREMENTS
 from adapters.voicepacks import VoicePack
 from protocol.errors import SettingsInvalid
 from protocol.ids import Millis, ModelId
@@ -35,8 +38,10 @@ def run(settings: WorkerSettings) -> None:
 async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     keep_one_heap()
     packs = packs_to_speak_with(settings)
-    _preloaded(settings.tts.model_manager, default=packs[0].model_id)
     tts = settings.tts
+    _preloaded(tts.model_manager, default=packs[0].model_id)
+    if tts.family in REQUIREMENTS and REQUIREMENTS[tts.family].torch:
+        check_device(tts.device, os.environ)
     port = tts.metrics_port + tts.metrics_port_shift if tts.metrics_port else tts.metrics_port
     serve_metrics("tts", tts.metrics_host, port)
     make = partial(_make, settings, packs)

@@ -1,7 +1,7 @@
 """A worker process of a family that needs torch, started as an operator does it on a folder of tiny packs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -28,17 +28,24 @@ def name_of(family: str) -> WorkerName:
     return WorkerName(f"tts-{family}-under-test")
 
 
-async def started(nats: EmbeddedNats, folder: Path, family: str, default: ModelId) -> asyncio.subprocess.Process:
-    """With the packs of `folder`/packs."""
+async def started(
+    nats: EmbeddedNats,
+    folder: Path,
+    family: str,
+    default: ModelId,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+) -> asyncio.subprocess.Process:
+    """With the packs of `folder`/packs, and these options of the command."""
     file = folder / "worker.yaml"
     dirs = {"voicepacks_dir": str(folder / "packs"), "cache_dir": str(folder / "cache")}
     tts = {"name": name_of(family), "metrics_port": 0, "model_manager": {"default_model_id": default}}
     file.write_text(yaml.safe_dump({**dirs, "nats": {"url": nats.url}, "tts": tts}), encoding="utf-8")
     return await asyncio.create_subprocess_exec(
-        *antiphon("serve", "tts", "--family", family, "--config", str(file)),
+        *antiphon("serve", "tts", "--family", family, "--config", str(file), *options),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=plain_environment(),
+        env={**plain_environment(), **(environment or {})},
     )
 
 
