@@ -13,9 +13,9 @@ from nats.aio.subscription import Subscription
 
 from protocol.audio import Frame, unpack
 from protocol.codec import decode, decode_announcement, decode_reply, encode
-from protocol.ids import SessionId
+from protocol.ids import SessionId, WorkerName
 from protocol.message import Message
-from protocol.subjects import Subject, tts_frames
+from protocol.subjects import Subject, parse, tts_frames
 from protocol.workers import Announcement
 
 SomeMessage = TypeVar("SomeMessage", bound=Message)
@@ -35,6 +35,7 @@ class SeenFrame:
 
     at: float
     frame: Frame
+    worker: WorkerName
 
 
 @dataclass(slots=True)
@@ -85,7 +86,9 @@ class Tap:
             watched.arrived.set()
 
         async def on_frame(msg: Msg) -> None:
-            watched.frames.append(SeenFrame(time.monotonic(), unpack(msg.data)))
+            sender = parse(msg.subject).worker
+            assert sender is not None
+            watched.frames.append(SeenFrame(time.monotonic(), unpack(msg.data), sender))
             watched.arrived.set()
 
         for pattern in (f"control.*.{session}.>",):

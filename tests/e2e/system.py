@@ -69,10 +69,12 @@ class System:
         nats_url: str | None = None,
         environment: dict[str, str] | None = None,
         tts: Sequence[str] = (),
+        start_limit_s: float = START_LIMIT_S,
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.started_at = time.monotonic()
+        self._start_limit_s = start_limit_s
         self._wanted = {f"tts-{family}" for family in tts}
         self._lines: list[str] = []
         self._seen: dict[int, psutil.Process] = {}
@@ -101,7 +103,7 @@ class System:
             RuntimeError: with everything it printed.
         """
         while not self.is_ready():
-            if self.process.poll() is not None or time.monotonic() - self.started_at > START_LIMIT_S:
+            if self.process.poll() is not None or time.monotonic() - self.started_at > self._start_limit_s:
                 self.kill()
                 raise RuntimeError(f"`antiphon up` did not become ready:\n{self.output()}")
             time.sleep(_POLL_S)
@@ -118,7 +120,7 @@ class System:
         while not all(
             re.search(rf"\b{part}\s+ready after", self.output()) for part in self._wanted.union(self.parts())
         ):
-            if time.monotonic() - self.started_at > START_LIMIT_S:
+            if time.monotonic() - self.started_at > self._start_limit_s:
                 self.kill()
                 raise RuntimeError(f"`antiphon up` did not become complete:\n{self.output()}")
             time.sleep(_POLL_S)
