@@ -10,9 +10,10 @@ import torch
 
 from adapters.tts.csm_base import CsmBase, take_base
 from adapters.tts.csm_codec import MimiStream
+from adapters.tts.csm_conversation import Context, CsmConversation
 from adapters.tts.csm_files import load_csm
 from adapters.tts.csm_frames import Frames
-from adapters.tts.csm_prompt import RATE, Context, Utterance, pieces, prompt, utterance_of
+from adapters.tts.csm_prompt import RATE, Utterance, pieces, prompt_within, utterance_of
 from adapters.tts.faults import load_fault
 from adapters.tts.phrase import Sentence, phrase_chunks
 from adapters.tts.ranges import phase
@@ -33,7 +34,7 @@ class CsmOptions:
         speaker: the number before each text; which voice that is, training has decided.
         longest_char_ms, longest_extra_ms: how long a piece of text may take, by its length, before it is cut off: now
             and then the model finds no end.
-        context_turns, context_seconds: how much of what it has said a conversation remembers.
+        context_turns, context_seconds: how much of what it has said a conversation remembers, with the present turn.
     """
 
     speaker: int = 0
@@ -112,10 +113,9 @@ class CsmSynthesizer:
             raise SynthesisFailed("CSM: the recording has no text")
         return CsmSynthesizer(self._model, base, self._adapter, options=self._options, first=(first,), owns=False)
 
-    def converse(self) -> "CsmConversation":
+    def converse(self) -> CsmConversation:
         """The same voice for one conversation: what it has said there is context for what it says next."""
-        options = self._options
-        return CsmConversation(self, self._context(turns=options.context_turns))
+        return CsmConversation(self._model, self._context(turns=self._options.context_turns), self._speak)
 
     def close(self) -> None:
         """Give back its adapter, and the base if nobody else speaks with it; of an imitation, its recording."""
@@ -132,29 +132,35 @@ class CsmSynthesizer:
         return self._base
 
     def _speak(self, text: str, context: Context) -> Iterator[PcmChunk]:
+        said: list[Utterance] = []
         try:
             seed = seed_of(text)
-            sentences = (Sentence(p, self._windows(p, context, seed + i)) for i, p in enumerate(pieces(text)))
+            sentences = (Sentence(p, self._windows(p, context, said, seed + i)) for i, p in enumerate(pieces(text)))
             yield from phrase_chunks(text, sentences, rate=RATE)
+            context.add(*said)  # what was broken off is not remembered: nobody knows how much of it was heard
         except SynthesisFailed:
             raise
         except Exception as error:
             raise SynthesisFailed(f"CSM: {type(error).__name__}: {error}"[:_LONGEST_REASON]) from error
 
-    def _windows(self, text: str, context: Context, seed: int) -> Iterator[Pcm]:
+    def _windows(self, text: str, context: Context, said: list[Utterance], seed: int) -> Iterator[Pcm]:
+        """A piece of a phrase, of which this was `said` before: it is added to that."""
         loaded = self._held().loaded
         model = loaded.networks.model
         speaker, most = self._options.speaker, self._options.most_frames(text)
-        told = prompt(loaded.processor, context.utterances, text, speaker=speaker, device=model.device)
+        room = model.config.max_position_embeddings - most
+        told = prompt_within(
+            room, loaded.processor, context.said(said), text, first=context.first, speaker=speaker, device=model.device
+        )
         frames = Frames(loaded.networks, told, seed=seed, most=most)
         codec = MimiStream(model.codec_model)
-        said: list[Pcm] = []
+        heard: list[Pcm] = []
         try:
             while (pcm := self._next(frames, codec)) is not None:
-                said.append(pcm)
+                heard.append(pcm)
                 yield pcm
-            if said:  # what was broken off is not remembered: nobody knows how much of it was heard
-                context.add(Utterance(speaker, text, np.concatenate(said)))
+            if heard:
+                said[:] = context.latest((*said, Utterance(speaker, text, np.concatenate(heard))))
         finally:
             frames.close()
 
@@ -167,38 +173,6 @@ class CsmSynthesizer:
                 sound = codec.decode(codes[:, None])
             pcm: Pcm = np.clip(sound.float().cpu().numpy(), -1.0, 1.0)
             return pcm
-
-
-class CsmConversation:
-    """A voice that remembers what it has said: bounded, and nothing that was broken off."""
-
-    def __init__(self, voice: CsmSynthesizer, context: Context) -> None:
-        self._voice = voice
-        self._context = context
-
-    @property
-    def model(self) -> ModelId:
-        """The voice's."""
-        return self._voice.model
-
-    @property
-    def sample_rate(self) -> int:
-        """24 kHz."""
-        return RATE
-
-    @property
-    def context(self) -> tuple[Utterance, ...]:
-        """What the next phrase will be spoken after."""
-        return self._context.utterances
-
-    def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
-        """Speak the next phrase; see `CsmSynthesizer`. It depends on those before."""
-        del language, speed
-        yield from self._voice._speak(text, self._context)  # noqa: SLF001  # one class in two parts
-
-    def close(self) -> None:
-        """Forget what was said; the voice stays."""
-        self._context = Context(turns=0, seconds=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

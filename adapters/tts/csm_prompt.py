@@ -1,7 +1,6 @@
 """What CSM is told before it speaks: who said what until now, how that sounded, and what to say next."""
 
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -33,27 +32,6 @@ class Utterance:
     pcm: Pcm = field(repr=False)
 
 
-class Context:
-    """The last things that were said: no more than so many, and no longer than so many seconds together."""
-
-    def __init__(self, *, turns: int, seconds: float, first: Sequence[Utterance] = ()) -> None:
-        """`first` stays, and does not count: the recording whose voice is imitated."""
-        self._first = tuple(first)
-        self._said: deque[Utterance] = deque(maxlen=turns)
-        self._samples = int(seconds * RATE)
-
-    def add(self, utterance: Utterance) -> None:
-        """It was said now."""
-        self._said.append(utterance)
-        while sum(len(said.pcm) for said in self._said) > self._samples:
-            self._said.popleft()
-
-    @property
-    def utterances(self) -> tuple[Utterance, ...]:
-        """In order."""
-        return (*self._first, *self._said)
-
-
 def pieces(text: str) -> Iterator[str]:
     """What of a phrase can be said, in pieces that the model can hold."""
     return spoken_pieces(_COMMAND.sub(" ", text).replace("|", " "), limit=_LONGEST)
@@ -65,6 +43,24 @@ def utterance_of(reference: Reference, speaker: int) -> Utterance:
     if reference.sample_rate != RATE:
         pcm = soxr.resample(pcm, reference.sample_rate, RATE)
     return Utterance(speaker, " ".join(pieces(reference.text)), np.ascontiguousarray(pcm, np.float32))
+
+
+def prompt_within(
+    room: int,
+    processor: Any,
+    said: Sequence[Utterance],
+    text: str,
+    *,
+    first: Sequence[Utterance],
+    speaker: int,
+    device: Any,
+) -> dict[str, Any]:
+    """As `prompt`, of `first` and as much of what was `said`, the latest, as the model has `room` (positions) for."""
+    for begin in range(len(said) + 1):
+        told = prompt(processor, (*first, *said[begin:]), text, speaker=speaker, device=device)
+        if told["input_ids"].shape[1] <= room:
+            break
+    return told
 
 
 def prompt(processor: Any, said: Sequence[Utterance], text: str, *, speaker: int, device: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402  # comes with w
 from adapters.tts import csm_frames  # noqa: E402  # needs torch
 from adapters.tts.csm_codec import MimiStream  # noqa: E402  # as above
 from adapters.tts.csm_frames import Frames  # noqa: E402  # as above
-from adapters.tts.csm_prompt import Context, Utterance, pieces, prompt  # noqa: E402  # as above
+from adapters.tts.csm_prompt import pieces, prompt  # noqa: E402  # as above
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
 
@@ -171,51 +171,6 @@ def test_a_library_error_is_a_failed_synthesis(voice: Any, monkeypatch: pytest.M
     monkeypatch.setattr(networks_of(voice).model.codec_model.quantizer, "decode", broken)
     with pytest.raises(SynthesisFailed, match="CSM: RuntimeError: CUDA error"):
         next(going)
-
-
-# --- the conversation ------------------------------------------------------------------------------------------------
-def test_what_was_said_changes_what_is_said_next(voice: Any) -> None:
-    talk = voice.converse()
-    first = sound_of(list(speak(talk, "Well.")))
-    assert np.array_equal(first, sound_of(list(speak(voice, "Well."))))
-    assert not np.array_equal(sound_of(list(speak(talk, "Well."))), first)
-    assert [said.text for said in talk.context] == ["Well.", "Well."]
-    talk.close()
-    assert talk.context == ()
-    assert np.array_equal(sound_of(list(speak(voice, "Well."))), first)
-
-
-def test_context_is_what_the_chat_template_makes_of_it(voice: Any) -> None:
-    processor = voice._base.loaded.processor
-    said = (Utterance(0, "Hi.", np.zeros(3 * 1_920, np.float32)), Utterance(1, "Yes?", np.zeros(1_920, np.float32)))
-    told = prompt(processor, said, "Good.", speaker=0, device="cpu")
-    read = processor.tokenizer.decode(told["input_ids"][0])
-    begin, end, frame = "<|begin_of_text|>", "<|end_of_text|>", "<|AUDIO|>"
-    assert read.replace(" ", "") == (
-        f"{begin}[0]Hi.{end}{frame * 3}<|audio_eos|>{begin}[1]Yes?{end}{frame}<|audio_eos|>{begin}[0]Good.{end}"
-    )
-    assert told["input_values_cutoffs"].tolist() == [[3 * 1_920, 4 * 1_920]]
-
-
-def test_a_broken_off_phrase_is_not_remembered(voice: Any) -> None:
-    talk = voice.converse()
-    going = speak(talk, TEXT)
-    next(going)
-    going.close()
-    assert talk.context == ()
-
-
-def test_context_is_bounded_in_turns_and_in_seconds() -> None:
-    second = np.zeros(24_000, np.float32)
-    first = Utterance(0, "I am the voice", np.concatenate([second] * 30))
-    context = Context(turns=3, seconds=2.5, first=(first,))
-    for text in "abcd":
-        context.add(Utterance(0, text, second))
-    assert [said.text for said in context.utterances] == ["I am the voice", "c", "d"]
-    few = Context(turns=1, seconds=60)
-    for text in "abcd":
-        few.add(Utterance(0, text, second))
-    assert [said.text for said in few.utterances] == ["d"]
 
 
 def test_a_recording_is_heard_first(voice: Any) -> None:
