@@ -4,7 +4,8 @@ An observer on the bus says who sent which turn's frames. The checkpoints are ti
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ QUESTION = "How many people live in this town?"
 ANSWER = "Nobody knows."
 PATIENCE_S = 90.0
 _START_LIMIT_S = 240.0
+_TRIES = 4
 
 
 @dataclass
@@ -80,8 +82,26 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def test_one_session_after_the_other_is_spoken_for_by_both_families_in_turn(scene: Scene) -> None:
-    await _there_and_back(scene)
-    await _the_other_way_round(scene)
+    await _undisturbed(scene, _there_and_back)
+    await _undisturbed(scene, _the_other_way_round)
+
+
+async def _undisturbed(scene: Scene, session: Callable[[Scene], Awaitable[None]]) -> None:
+    """Once more if the machine stood still for so long that a worker was missed: others speak then, as they should."""
+    for _ in range(_TRIES):
+        missed = _workers_missed(scene.system)
+        try:
+            return await session(scene)
+        except (AssertionError, TimeoutError):
+            if _workers_missed(scene.system) == missed:
+                raise
+    pytest.fail(f"a worker was missed in each of {_TRIES} tries")
+
+
+def _workers_missed(system: System) -> str:
+    found = re.search(r"^antiphon_workers_silent_total (.*)$", system.get("/metrics")[1], flags=re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 async def _there_and_back(scene: Scene) -> None:
@@ -130,7 +150,7 @@ async def _the_other_way_round(scene: Scene) -> None:
         for turn in (2, 3):
             _check_whole(client, watched, turn)
         _check_contiguous(watched.frames_of(1))
-        (asked,) = scene.llm.requests
+        asked = scene.llm.requests[-1]
         told = [(m["role"], m["content"]) for m in asked["messages"] if m["role"] != "system"]
         assert told[0] == ("assistant", cut.heard.strip())
         assert [role for role, _ in told] == ["assistant", "user"]
