@@ -10,14 +10,16 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import uvloop
 
+from actors.bootstrap.allocator import GIVES_BACK
 from actors.bootstrap.families import Family, choose
 from actors.bootstrap.narrator import Narrator
 from actors.bootstrap.ready import READY
@@ -113,13 +115,19 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
     }
     environment.update({name: value for name, value in given.items() if value is not None})
 
-    def part(name: str, *arguments: str, is_essential: bool = True, ready_within_s: float = READY_WITHIN_S) -> Part:
+    def part(
+        name: str,
+        *arguments: str,
+        is_essential: bool = True,
+        ready_within_s: float = READY_WITHIN_S,
+        own: Mapping[str, str] = MappingProxyType({}),
+    ) -> Part:
         return AntiphonPart(
             name,
             ("serve", *arguments),
             ready_prefix=READY,
             log_file=options.data_dir / "logs" / f"{name}.log",
-            environment=environment,
+            environment={**own, **environment},
             is_essential=is_essential,
             may_end=name != "gateway",
             ready_within_s=ready_within_s,
@@ -139,6 +147,7 @@ def _parts(options: UpOptions, nats_url: str, echo: Callable[[str], None] | None
             *("tts", "--family", family.name, *shift, *(model if not place else ())),
             is_essential=not place,
             ready_within_s=_TORCH_READY_WITHIN_S if family.requirement.torch else READY_WITHIN_S,
+            own=GIVES_BACK,
         )
 
     return [

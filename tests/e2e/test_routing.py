@@ -94,3 +94,9 @@ async def test_the_command_shows_why_each_worker_lost(system: System) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("tts-hibari-0 with hibari-heart")
     assert "tts-piper-0  no-such-model has piper-joe" in done.stdout
+
+
+def test_workers_that_speak_give_memory_back_page_by_page(system: System) -> None:
+    """See `actors.bootstrap.allocator`; the gateway and the recognizer, which unload nothing, keep CPython's own."""
+    allocators = {part: process.environ().get("PYTHONMALLOC") for part, process in system.parts().items()}
+    assert {part for part, allocator in allocators.items() if allocator == "malloc"} == {"tts-hibari", "tts-piper"}
