@@ -13,6 +13,8 @@ from typer.testing import CliRunner, Result
 
 from actors.cli import voices
 from adapters.voicepacks import find_packs
+from adapters.voicepacks.hub import Hub
+from tests.actors.cli_app import app_with
 from tests.adapters.voicepacks.shelf import hub_source, put
 from tests.fakes.hub import FakeHub, serving
 
@@ -22,8 +24,10 @@ _LIMIT_S = 60.0
 
 
 @pytest.fixture
-async def hub() -> AsyncIterator[FakeHub]:
+async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeHub]:
+    """Where weights are looked for in this process, which reads `HF_ENDPOINT` only once, and long ago."""
     async with serving(FakeHub({"model.onnx": WEIGHTS, "model.onnx.json": b"{}"})) as hub:
+        monkeypatch.setattr("actors.bootstrap.voices.Hub", lambda _: Hub(hub.endpoint))
         yield hub
 
 
@@ -35,28 +39,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_TOKEN", "")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "data" / "antiphon" / "voicepacks"
-
-
-async def run(hub: FakeHub | None, *arguments: str) -> tuple[int, str]:
-    """In a process of its own; returns its status and all it wrote."""
-    process = await start(hub, *arguments)
-    output, _ = await asyncio.wait_for(process.communicate(), _LIMIT_S)
-    assert process.returncode is not None
-    return process.returncode, output.decode()
-
-
-async def start(hub: FakeHub | None, *arguments: str) -> asyncio.subprocess.Process:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **({"HF_ENDPOINT": hub.endpoint} if hub else {})}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "actors.cli.app", "voices", *arguments),
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
 
 
 def invoke(*arguments: str) -> Result:
@@ -64,10 +50,29 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(voices.app, arguments)
 
 
+async def run(*arguments: str) -> tuple[int, str]:
+    """On a thread, while the hub answers on this one; returns the status and all that a person would read."""
+    app = app_with()
+    app.add_typer(voices.app, name="voices")
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["voices", *arguments])
+    return result.exit_code, result.output
+
+
+async def start(hub: FakeHub, *arguments: str) -> asyncio.subprocess.Process:
+    """In a process of its own."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "actors.cli.app", "voices", *arguments),
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_ENDPOINT": hub.endpoint},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
 async def test_a_voice_is_pulled_verified_and_listed_as_here(hub: FakeHub, home: Path) -> None:
     put(home, "piper/mine", source=hub_source(hub))
     assert "not pulled: antiphon voices pull piper-mine" in invoke("list").output
-    status, output = await run(hub, "pull", "piper-mine")
+    status, output = await run("pull", "piper-mine")
     assert status == 0
     assert "licence: MIT" in output
     assert "piper-mine: pulled, and its checksums are right" in output
@@ -76,14 +81,14 @@ async def test_a_voice_is_pulled_verified_and_listed_as_here(hub: FakeHub, home:
     assert listed["size"] == len(WEIGHTS) + 2
     assert listed["where"] == "hub owner/voices"
     assert invoke("verify", "piper-mine").exit_code == 0
-    status, output = await run(hub, "pull", "piper/mine")
+    status, output = await run("pull", "piper/mine")
     assert (status, output) == (0, "piper-mine: is here, and its checksums are right\n")
 
 
 async def test_wrong_bytes_end_with_status_1_and_nothing_kept(hub: FakeHub, home: Path, tmp_path: Path) -> None:
     put(home, "piper/mine", source=hub_source(hub))
     hub.wrong = bytes(len(WEIGHTS))
-    status, output = await run(hub, "pull", "piper-mine")
+    status, output = await run("pull", "piper-mine")
     assert status == 1
     assert "antiphon: piper-mine: model.onnx: its SHA-256 is" in output
     assert "it was deleted" in output
@@ -109,20 +114,20 @@ async def test_ctrl_c_leaves_what_the_next_pull_goes_on_with(hub: FakeHub, home:
     have = part.stat().st_size
     hub.stall_after = None
     hub.asked.clear()
-    status, _ = await run(hub, "pull", "piper-mine")
+    status, _ = await run("pull", "piper-mine")
     assert status == 0
     assert hub.with_bytes[0].range == f"bytes={have}-"
 
 
 async def test_a_licence_that_is_not_free_is_shown_and_must_be_accepted(hub: FakeHub, home: Path) -> None:
     put(home, "piper/mine", source=hub_source(hub), licence="Research only", non_free=True, licence_note="No trade.")
-    status, output = await run(hub, "pull", "piper-mine")
+    status, output = await run("pull", "piper-mine")
     assert status == 2
     assert "licence: Research only" in output
     assert "No trade." in output
     assert "--accept-licence" in output
     assert not hub.asked
-    status, output = await run(hub, "pull", "piper-mine", "--accept-licence")
+    status, output = await run("pull", "piper-mine", "--accept-licence")
     assert status == 0
     assert "licence: Research only" in output
 
@@ -130,7 +135,7 @@ async def test_a_licence_that_is_not_free_is_shown_and_must_be_accepted(hub: Fak
 async def test_the_folders_are_those_of_the_workers_settings(hub: FakeHub, tmp_path: Path) -> None:
     put(tmp_path / "packs", "piper/mine", source=hub_source(hub))
     (tmp_path / "worker.yaml").write_text(f"voicepacks_dir: {tmp_path / 'packs'}\ncache_dir: {tmp_path / 'kept'}\n")
-    status, _ = await run(hub, "pull", "piper-mine")
+    status, _ = await run("pull", "piper-mine")
     assert status == 0
     assert (tmp_path / "kept" / "hub" / "owner--voices").is_dir()
     assert find_packs(tmp_path / "packs", cache=tmp_path / "kept").good[0].is_present()
@@ -140,7 +145,7 @@ async def test_one_failure_does_not_keep_others_from_being_pulled(hub: FakeHub, 
     gone = {**hub_source(hub), "files": [{"path": "gone.onnx"}]}
     put(home, "piper/gone", source=gone)
     put(home, "piper/mine", source=hub_source(hub))
-    status, output = await run(hub, "pull", "piper-gone", "piper-mine")
+    status, output = await run("pull", "piper-gone", "piper-mine")
     assert status == 1
     assert "piper-gone: owner/voices: there is no gone.onnx" in output
     assert "piper-mine: pulled" in output
