@@ -24,6 +24,8 @@ _SCATTER: Final = 2_654_435_761
 """Knuth's multiplier: requests that come in a pattern (one for hearing, one for speaking) still take turns evenly."""
 
 OnChange = Callable[[WorkerName, Announcement | None], None]
+LATELY_S: Final = 5.0
+"""A worker that was here so lately may only be late: on a busy machine a pulse is, and a restart takes 2 to 3 s."""
 NOBODY: Final[frozenset[WorkerName]] = frozenset()
 
 
@@ -72,6 +74,7 @@ class Router:
         self._ties = first_tie
         self._roster = Roster()
         self._watchers: list[OnChange] = []
+        self._gone: dict[WorkerName, tuple[Announcement, float]] = {}
 
     async def start(self) -> None:
         """Watch the registry from now on.
@@ -152,6 +155,15 @@ class Router:
         candidates, left_off = explain(self._roster, wanted, decision)
         return Explained(outcome=outcome, candidates=candidates, left_off=left_off)
 
+    def may_return(self, *, voice: str | None, language: str) -> bool:
+        """Whether a TTS worker that could speak this was here a moment ago, without having said that it would end."""
+        wanted = Requirements(kind="tts", language=language, model=None if voice is None else ModelId(voice))
+        return any(
+            worker.kind == "tts" and worker.state == "ready" and routing.misfit(worker, wanted) is None
+            for worker, since in self._gone.values()
+            if self._clock() - since < LATELY_S
+        )
+
     def voices(self) -> tuple[str, ...]:
         """What can be asked for, the default first."""
         ready = [w for w in self._registry.snapshot() if w.kind == "tts" and w.state == "ready"]
@@ -193,11 +205,19 @@ class Router:
     def _changed(self, name: WorkerName, announcement: Announcement | None) -> None:
         if announcement is None:
             _LOG.info("worker gone", worker=name)
+            self._note_gone(name)
             self._roster.remove(name)
         else:
+            self._gone.pop(name, None)
             self._roster.put(announcement)
         for watcher in tuple(self._watchers):
             watcher(name, announcement)
+
+    def _note_gone(self, name: WorkerName) -> None:
+        now, entry = self._clock(), self._roster.entry(name)
+        self._gone = {known: gone for known, gone in self._gone.items() if now - gone[1] < LATELY_S}
+        if entry is not None:
+            self._gone[name] = (entry.worker, now)
 
 
 def _outcome(placement: Placement, wanted: Requirements) -> str:

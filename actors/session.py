@@ -165,7 +165,13 @@ class Session:
         self._subscriptions.append(await self._bus.subscribe(tts_event(self._session), self._on_voice))
         self._subscriptions.append(await self._bus.subscribe(asr_event(self._session), self._on_ears))
         self._unwatch = self._router.watch(self._on_worker)
-        await asyncio.gather(self._voice.start(), self._ears.start())
+        starting = [asyncio.ensure_future(start) for start in (self._voice.start(), self._ears.start())]
+        try:
+            await asyncio.gather(*starting)
+        finally:  # who was refused one of them must not get a place at the other later
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
 
     async def close(self, reason: str) -> None:
         """End the reply and release the workers. Harmless when repeated."""
@@ -252,11 +258,15 @@ class Session:
 
     def _configure(self, changes: SessionConfig) -> None:
         config = changed(self._config, changes)
+        language = config.language or "en"
+        new_language = config.language != self._config.language
+        if new_language:
+            self._ears.check_language(language)
         if wanted(config) != wanted(self._config):
             self._voice.want(wanted(config))
-        if config.language != self._config.language:
-            self._ears.speak_language(config.language or "en")
-            self._mouth.language = config.language or "en"
+        if new_language:
+            self._ears.speak_language(language)
+            self._mouth.language = language
         self._history.system = config.system_prompt or ""
         self._turns.configure(taking_turns(self._turns.settings, config))
         self._config = config

@@ -9,6 +9,7 @@ from actors.policies.turn_taking.commands import AskTranscript
 from actors.sessions.chores import Chores
 from actors.sessions.listener import Listener
 from actors.sessions.ports import Clock, Router, Sound
+from protocol.errors import Refused
 from protocol.hearing import AsrEvent, Transcribe, TranscriptionFailed
 from protocol.ids import SessionId, WorkerName
 from protocol.ports import Bus
@@ -79,13 +80,20 @@ class Ears:
         """
         await self._listener.start()
 
-    def speak_language(self, language: str) -> None:
-        """The user speaks this from now on.
+    def check_language(self, language: str) -> None:
+        """See whether the user could speak this. Changes nothing.
 
         Raises:
             Refused: nobody understands it.
         """
-        self._router.choose_asr(language=language)
+        try:
+            self._router.choose_asr(language=language, tentative=True)
+        except Refused as refused:
+            if refused.code != "no-capacity" or not self._listener.knows(language):
+                raise  # the place that we have is enough
+
+    def speak_language(self, language: str) -> None:
+        """The user speaks this from now on."""
         self._listener.language = language
         self._listener.seek()
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import structlog
 
+from actors.policies.routing import speaks
 from actors.sessions.chores import Chores
 from actors.sessions.ports import Router, Sound
 from actors.sessions.seeker import Seeker
@@ -75,6 +76,10 @@ class Listener:
         """Whether somebody does, and has been sent all that is kept."""
         return self._listening and self._target is None
 
+    def knows(self, language: str) -> bool:
+        """Whether who listens understands this."""
+        return self._listening and self._current is not None and speaks(self._current, language)
+
     # --- workers come and go ----------------------------------------------------------------------------------------
     async def start(self) -> None:
         """Have a worker keep this session's sound.
@@ -126,8 +131,8 @@ class Listener:
 
     def end(self) -> None:
         """The session closes."""
-        if self._current is not None:
-            self._say_goodbye(self._current.name)
+        for worker in {one.name for one in (self._current, self._target) if one is not None}:
+            self._say_goodbye(worker)
         self._listening = False
 
     async def _see_whether_it_lives(self, worker: Announcement) -> None:

@@ -1,18 +1,15 @@
 """A session's way to another voice or worker: made ready while the old one speaks, done between two turns."""
 
 from collections.abc import Callable
-from typing import Final
 
 from actors.sessions.chores import Chores
 from actors.sessions.line import Line
 from actors.sessions.places import Place, Places
+from actors.sessions.rest import Rest
 from actors.sessions.wishes import Wanted
 from protocol.errors import Refused
 from protocol.ids import UnixMicros, WorkerName
 from protocol.workers import Announcement
-
-REST_S: Final = 5.0
-"""Before a voice that was not granted is asked for again."""
 
 
 class Move:
@@ -47,19 +44,29 @@ class Move:
         self._asked_for = False
         self._under_way = False
         self._worth_waiting = False
-        self._rests = False
-        self._is_loading = False
+        self._refused = Rest(chores, then=self.prepare)
+        """Before a voice that was not granted is asked for again."""
+        self._late = Rest(chores, then=self.prepare)
+        """Before somebody who asked for a voice is told that its worker has not come back."""
+        self._loading = Rest(chores)
+        """What fails is tried again, and what is under way is not asked for at each word."""
         self._known: dict[WorkerName, UnixMicros | None] = {}
 
     def want(self, wanted: Wanted) -> None:
-        """Speak with this from the next turn on.
+        """Speak with this from the next turn on. A worker that has been silent for moments only is waited for.
 
         Raises:
             Refused: nobody can, or nobody has it in memory and it is not to be waited for.
         """
-        self._places.look(wanted)
+        before = self.wanted
+        if (before.voice, before.language, before.reference) != (wanted.voice, wanted.language, wanted.reference):
+            self._look(wanted)
         self.wanted = wanted
-        self._asked_for, self._rests, self._is_loading = True, False, False
+        if self.next is not None and not self.next.serves(wanted):
+            self.end()
+        self._asked_for = True
+        self._refused.end()
+        self._loading.end()
         self.prepare()
 
     def prepare(self, *, now: bool = False) -> None:
@@ -69,13 +76,20 @@ class Move:
             now: the next turn begins. A change at the same worker waits for this: the turn that sounds would feel it.
         """
         here = self._line.place
-        if here is None or not self._line.ready or self._under_way or self._rests:
+        if here is None or not self._line.ready or self._under_way or self._refused.under_way:
             return
-        better = self._better_than(here)
-        at_boundary = now or self._is_between_turns()
+        try:
+            better = self._better_than(here)
+        except Refused as refused:
+            self._not_to_be_had(refused)
+            return
         if better is None:
             self._asked_for = False
-        elif better.name != here.name or at_boundary:
+            self.end()
+            return
+        at_boundary = now or self._is_between_turns()
+        is_next = self.next is not None and self.next.model == better.model and self.next.agrees(self.wanted)
+        if not is_next and (better.name != here.name or at_boundary):
             self._under_way = True
             self._worth_waiting = self._asked_for or better.resident
             self._line.text_waits = at_boundary and self._worth_waiting
@@ -101,8 +115,8 @@ class Move:
         """The worker that was made ready may be gone before it was needed; a new one may grant what was refused."""
         started_at = None if announcement is None else announcement.started_at
         if started_at is not None and self._known.get(name) != started_at:
-            self._rests = False
-        self._is_loading = False
+            self._refused.end()
+        self._loading.end()
         self._known[name] = started_at
         if self.next is None or name != self.next.name:
             return
@@ -116,53 +130,91 @@ class Move:
 
     def end(self) -> None:
         """What was made ready is not wanted any more."""
-        place = self.take_next()
-        if place is not None:
+        self._leave(self.take_next())
+
+    def _leave(self, place: Place | None) -> None:
+        """Give it back; not the place that is spoken from."""
+        if place is not None and place.name != self._line.worker:
             self._places.leave(place.name)
 
-    def _better_than(self, here: Place) -> Place | None:
-        """Where the next turn is to be spoken; None: where the last one was."""
-        wanted, stays = self.wanted, here.worker.state == "ready"
-        if stays and here.agrees(wanted) and wanted.voice in (here.model, None):
-            return None
+    def _look(self, wanted: Wanted) -> None:
         try:
-            found = self._places.look(wanted) if stays else self._places.look_for_any(wanted)
+            self._places.look(wanted, here=self._line.place if self._line.ready else None)
         except Refused:
-            return None  # nobody else
-        if found.instead_of is not None:
-            self._have_loaded(wanted)
+            if not self._places.may_return(wanted):
+                raise
+
+    def _not_to_be_had(self, refused: Refused) -> None:
+        """What is wanted: somebody who asked for it is told so, unless who could do it may be back in a moment."""
+        if not self._asked_for:
+            return
+        if not self._places.may_return(self.wanted):
+            self._asked_for = False
+            self._on_refused(refused.code, refused.reason)
+        else:
+            self._late.begin()
+
+    def _better_than(self, here: Place) -> Place | None:
+        """Where the next turn is to be spoken; None: where the last one was.
+
+        Raises:
+            Refused: nobody can serve what is wanted.
+        """
+        wanted, stays = self.wanted, here.worker.state == "ready"
+        if stays and here.serves(wanted):
+            return None
+        if stays and wanted.voice in (here.model, None) and here.suits(wanted):
+            return here.agreeing(wanted)
+        found = self._places.look(wanted, here=here) if stays else self._places.look_for_any(wanted)
+        if found.instead_of is not None and not self._loading.under_way:
+            self._loading.begin()
+            self._places.have_loaded(wanted)
         if stays and here.suits(wanted) and (found.model == here.model or found.instead_of is not None):
             return None if here.agrees(wanted) else here.agreeing(wanted)
         return found
 
-    def _have_loaded(self, wanted: Wanted) -> None:
-        """Once in a while: what fails is tried again, and what is under way is not asked for at each word."""
-        if self._is_loading:
-            return
-
-        def end() -> None:
-            self._is_loading = False
-
-        self._is_loading = True
-        self._chores.later(REST_S, end)
-        self._places.have_loaded(wanted)
-
     async def _go(self, here: Place, better: Place) -> None:
+        wish = self.wanted
         asked_for, self._asked_for = self._asked_for, False
         try:
             place = await self._granted(here, better)
         except Refused as refused:
             self._under_way = False
-            self._rest()
-            if asked_for:
-                self._on_refused(refused.code, refused.reason)
-            if self._line.ready:
-                self._line.go_on()
+            if wish == self.wanted:
+                self._refused.begin()
+                if asked_for:
+                    self._on_refused(refused.code, refused.reason)
+            self._go_on_otherwise()
             return
         self._under_way = False
-        self.next = place
+        if place.name == here.name:
+            self._changed_here(place)
+        elif wish == self.wanted or place.serves(self.wanted):
+            self._keep(place)
+        else:
+            self._leave(place)
+        if wish != self.wanted:
+            self._go_on_otherwise()
+
+    def _changed_here(self, place: Place) -> None:
+        """The worker that speaks for us speaks like this from now on, unless it was lost meanwhile."""
+        if self._line.ready and self._line.worker == place.name:
+            self._line.use(place)
+            self._line.go_on()
+
+    def _keep(self, place: Place) -> None:
+        """It is ours for the next turn, or at once if that has begun."""
+        before, self.next = self.next, place
+        if before is not None and before.name != place.name:
+            self._leave(before)
         if self._line.text_waits or self._is_between_turns():
             self._arrive()
+
+    def _go_on_otherwise(self) -> None:
+        """Nothing came of it: see what else is wanted by now, and let the text go on if that is nothing."""
+        self.prepare(now=self._line.text_waits)
+        if self._line.ready and not self._under_way:
+            self._line.go_on()
 
     async def _granted(self, here: Place, better: Place) -> Place:
         if better.name == here.name:
@@ -179,11 +231,3 @@ class Move:
         if place is not None:
             self._line.use(place)
             self._line.go_on()
-
-    def _rest(self) -> None:
-        def end() -> None:
-            self._rests = False
-            self.prepare()
-
-        self._rests = True
-        self._chores.later(REST_S, end)

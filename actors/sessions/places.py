@@ -1,5 +1,6 @@
 """Asks workers for a place to speak: the best candidate first, and who refuses is passed over."""
 
+import asyncio
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -77,6 +78,20 @@ class Place:
         reference = wanted.reference if wanted.voice in (self.model, None) else None
         return dataclasses.replace(self, language=wanted.language, speed=wanted.speed, reference=reference)
 
+    def changed_to(self, wanted: Wanted) -> "Place | None":
+        """The same worker with the wanted voice; None if it does not have that at once, or takes nobody any more."""
+        model = self.model if wanted.voice is None else ModelId(wanted.voice)
+        is_there = model in self.worker.resident_models or wanted.when_cold == "wait"
+        if self.worker.state != "ready" or not (is_there and model in self.worker.models):
+            return None
+        if not speaks(self.worker, wanted.language, model):
+            return None
+        return dataclasses.replace(self, model=model, instead_of=None).agreeing(wanted)
+
+    def serves(self, wanted: Wanted) -> bool:
+        """Whether it is just what is wanted."""
+        return wanted.voice in (self.model, None) and self.agrees(wanted)
+
     def is_as(self, announcement: Announcement) -> bool:
         """Whether this is the same worker, not another one under its name."""
         return self.name == announcement.name and self.started_at == announcement.started_at
@@ -90,16 +105,26 @@ class Places:
         self._bus = bus
         self._router = router
 
-    def look(self, wanted: Wanted) -> Place:
-        """Who would be asked first. Asks and changes nothing.
+    def look(self, wanted: Wanted, *, here: Place | None = None) -> Place:
+        """Who would be asked first; who has our place (`here`) already need not have another one. Changes nothing.
 
         Raises:
             Refused: nobody can serve this.
         """
-        placement = self._router.choose_tts(
-            voice=wanted.voice, language=wanted.language, when_cold=wanted.when_cold, tentative=True
-        )
+        try:
+            placement = self._router.choose_tts(
+                voice=wanted.voice, language=wanted.language, when_cold=wanted.when_cold, tentative=True
+            )
+        except Refused as refused:
+            placed = None if here is None or refused.code != "no-capacity" else here.changed_to(wanted)
+            if placed is None:
+                raise
+            return placed
         return _place(placement, wanted)
+
+    def may_return(self, wanted: Wanted) -> bool:
+        """Whether somebody who could serve this has been silent for moments only."""
+        return self._router.may_return(voice=wanted.voice, language=wanted.language)
 
     def look_for_any(self, wanted: Wanted) -> Place:
         """The same, in any voice of the language if the wanted one can't be had.
@@ -197,6 +222,9 @@ class Places:
         timeout_s = RESIDENT_TIMEOUT_S if is_quick else patience_s
         try:
             answer = await self._bus.request(tts_command(self._session, place.name), command, timeout_s=timeout_s)
+        except asyncio.CancelledError:
+            self.leave(place.name)  # the session ends: nobody would
+            raise
         except (BusUnavailable, MalformedMessage) as error:
             self.leave(place.name)
             raise Refused("voice-unreachable", f"The worker {place.name} does not answer as it should.") from error

@@ -30,8 +30,11 @@ class Router(Protocol):
     ) -> Placement:
         """A worker and its model; `tentative`: nobody is sent there, nothing is loaded. Raises `Refused`."""
 
-    def choose_asr(self, *, language: str, avoid: frozenset[WorkerName] = ...) -> Announcement:
-        """A worker. Raises `Refused`."""
+    def choose_asr(self, *, language: str, avoid: frozenset[WorkerName] = ..., tentative: bool = ...) -> Announcement:
+        """A worker; `tentative`: nobody is sent there. Raises `Refused`."""
+
+    def may_return(self, *, voice: str | None, language: str) -> bool:
+        """Whether a worker that could speak this has been silent for moments only."""
 
     def voices(self) -> tuple[str, ...]:
         """All that can be asked for, the default first."""

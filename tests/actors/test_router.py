@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY
 
 from actors.policies.outstanding import FORGET_AFTER_S
 from actors.policies.routing import Requirements
-from actors.router import Router
+from actors.router import LATELY_S, Router
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.workers import Announcement
@@ -172,6 +172,30 @@ async def test_a_worker_that_goes_is_no_longer_chosen_and_one_that_comes_is() ->
         router.choose_tts(voice=HIBARI, language="en")
     await registry.announce(a_voice("b", HIBARI))
     assert router.choose_tts(voice=HIBARI, language="en").worker.name == "b"
+
+
+async def test_who_was_here_a_moment_ago_may_return_but_not_who_said_that_it_would_end() -> None:
+    clock = FakeClock()
+    registry = FakeRegistry(a_voice("a", HIBARI), a_voice("b", PIPER), EAR)
+    router = Router(registry, clock=clock)
+    await router.start()
+    assert not router.may_return(voice=HIBARI, language="en")
+    await registry.announce(replace(a_voice("b", PIPER), state="draining"))
+    for name in ("a", "b", "asr-0"):
+        await registry.withdraw(WorkerName(name))
+    assert router.may_return(voice=HIBARI, language="en")
+    assert router.may_return(voice=None, language="en-GB")
+    assert not router.may_return(voice=HIBARI, language="fr")
+    assert not router.may_return(voice=PIPER, language="en")
+    clock.advance(LATELY_S)
+    assert not router.may_return(voice=HIBARI, language="en")
+
+
+async def test_who_has_returned_is_not_expected() -> None:
+    router, registry = await a_router(a_voice("a", HIBARI))
+    await registry.withdraw(WorkerName("a"))
+    await registry.announce(a_voice("a", PIPER))
+    assert not router.may_return(voice=HIBARI, language="en")
 
 
 async def test_who_was_announced_before_is_known_even_if_the_registry_tells_only_of_changes() -> None:

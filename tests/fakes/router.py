@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from actors.policies.routing import Placement
+from actors.policies.placing import place
+from actors.policies.roster import Roster
+from actors.policies.routing import Placement, Requirements
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
 from protocol.routing import WhenCold
@@ -17,6 +19,7 @@ class FakeRouter:
     Attributes:
         warming: what the real one would now have loaded in the background: who was asked for which model.
         sent_to: where sessions were sent, in order; a tentative question sends nobody.
+        late: who is gone, and expected back.
     """
 
     def __init__(self, *workers: Announcement) -> None:
@@ -24,6 +27,7 @@ class FakeRouter:
         self.watchers: list[OnChange] = []
         self.warming: list[tuple[WorkerName, ModelId]] = []
         self.sent_to: list[WorkerName] = []
+        self.late: list[Announcement] = []
 
     def choose_tts(
         self,
@@ -76,6 +80,12 @@ class FakeRouter:
             and language in worker.capabilities.languages
         ]
 
+    def may_return(self, *, voice: str | None, language: str) -> bool:
+        return any(
+            (voice is None or voice in worker.models) and language in worker.capabilities.languages
+            for worker in self.late
+        )
+
     def voices(self) -> tuple[str, ...]:
         return tuple(model for w in self.workers.values() if w.kind == "tts" for model in w.models)
 
@@ -94,3 +104,35 @@ class FakeRouter:
         del self.workers[name]
         for watcher in tuple(self.watchers):
             watcher(name, None)
+
+
+class StrictRouter(FakeRouter):
+    """Chooses by the real rules: full workers take nobody, and refusals have the real codes."""
+
+    def choose_tts(
+        self,
+        *,
+        voice: str | None,
+        language: str,
+        when_cold: WhenCold = "wait",
+        avoid: frozenset[WorkerName] = frozenset(),
+        tentative: bool = False,
+    ) -> Placement:
+        model = None if voice is None else ModelId(voice)
+        wanted = Requirements(kind="tts", language=language, model=model, avoid=avoid)
+        decision = place(Roster(self.workers.values()), wanted, when_cold=when_cold)
+        placement = decision.placement
+        if not tentative:
+            self.sent_to.append(placement.worker.name)
+            if decision.load is not None and placement.instead_of is not None:
+                self.warming.append((decision.load, placement.instead_of))
+        return placement
+
+    def choose_asr(
+        self, *, language: str, avoid: frozenset[WorkerName] = frozenset(), tentative: bool = False
+    ) -> Announcement:
+        wanted = Requirements(kind="asr", language=language, avoid=avoid)
+        worker = place(Roster(self.workers.values()), wanted, when_cold="wait").placement.worker
+        if not tentative:
+            self.sent_to.append(worker.name)
+        return worker
