@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MaxLen
@@ -25,7 +26,15 @@ MESSAGES = [(channel, kind) for channel, kinds in CHANNELS.items() for kind in k
 
 def messages(kind: type[Kind], **fixed: Any) -> st.SearchStrategy[Kind]:
     """Any message of this kind; `fixed` fields have these values."""
-    return _any_dataclass(kind, {name: st.just(value) for name, value in fixed.items()})
+    declared: Any = kind
+    strategy: st.SearchStrategy[Kind] = _messages(declared, tuple(fixed.items()))
+    return strategy
+
+
+@cache
+def _messages(kind: type[Any], fixed: tuple[tuple[str, Any], ...]) -> st.SearchStrategy[Any]:
+    """Made once: tests ask for it with every example, and reading the declarations takes longer than the test."""
+    return _any_dataclass(kind, {name: st.just(value) for name, value in fixed})
 
 
 def _any_dataclass(kind: type[Kind], given: dict[str, st.SearchStrategy[Any]] | None = None) -> st.SearchStrategy[Kind]:
@@ -74,10 +83,15 @@ def _any_constrained(hint: Any, notes: tuple[Any, ...]) -> st.SearchStrategy[Any
 def _any_text(constraints: list[Any]) -> st.SearchStrategy[str]:
     patterns = [p for c in constraints if (p := getattr(c, "pattern", None))]
     if patterns:
-        return st.from_regex(patterns[0], fullmatch=True)
+        return _matching(patterns[0])
     bounds = [c.max_length for c in constraints if isinstance(c, MaxLen)]
     longest = min(bounds, default=LONGEST)
     return _PRINTABLE.map(lambda text: text[:longest])
+
+
+@cache
+def _matching(pattern: str) -> st.SearchStrategy[str]:
+    return st.from_regex(pattern, fullmatch=True)
 
 
 def _bounds(constraints: list[Any]) -> tuple[Any, Any]:
