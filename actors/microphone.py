@@ -87,8 +87,9 @@ class Microphone:
             self.feed.send(self._backlog.popleft())
 
     def close(self) -> None:
-        """Nothing more is sent."""
+        """Nothing more is sent, and nothing is kept."""
         self.feed.close()
+        self._backlog.clear()
 
     def _take(self, pcm: bytes) -> None:
         frame = Frame(

@@ -11,6 +11,7 @@ from actors.bootstrap.process import run_part
 from actors.settings import WorkerSettings
 from adapters.asr import models
 from adapters.asr.whisper import WhisperRecognizer
+from adapters.process_memory import keep_one_heap
 from protocol.errors import SettingsInvalid
 from protocol.ports import Bus, WorkerRegistry
 
@@ -25,6 +26,7 @@ def run(settings: WorkerSettings) -> None:
 
 
 async def _serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
+    keep_one_heap()
     serve_metrics("asr", settings.asr.metrics_host, settings.asr.metrics_port)
     await worker.serve("asr", "whisper", settings, partial(_make, settings), stop)
 

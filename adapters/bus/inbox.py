@@ -54,7 +54,10 @@ class MessageInbox:
         self._on_message = on_message
         self._reply = reply
         self._tallies = tallies
-        self.lifeline = Lifeline()
+        self.lifeline = Lifeline(self._let_go)
+
+    def _let_go(self) -> None:
+        self._on_message = _nobody
 
     async def deliver(self, msg: Msg) -> None:
         """Called by nats-py on the loop."""
@@ -92,7 +95,11 @@ class FrameInbox:
         self._on_frame = on_frame
         self._waiting: deque[Msg] = deque(maxlen=depth)
         self._is_due = False
-        self.lifeline = Lifeline()
+        self.lifeline = Lifeline(self._let_go)
+
+    def _let_go(self) -> None:
+        self._on_frame = _nobody
+        self._waiting.clear()
 
     async def deliver(self, msg: Msg) -> None:
         """Called by nats-py on the loop; handed on in the loop's next round."""
@@ -116,12 +123,17 @@ class FrameInbox:
 
 
 class Lifeline:
-    """Implements ports.Subscription for both."""
+    """Implements ports.Subscription for both.
 
-    def __init__(self) -> None:
+    Cancelled, it lets go of all it knows, and its inbox does: whoever was called goes at once, with all they have in
+    memory, and need not wait for the garbage collector.
+    """
+
+    def __init__(self, let_go: Callable[[], None] = lambda: None) -> None:
         self.is_cancelled = False
+        self._let_go = let_go
         self._subscription: NatsSubscription | None = None
-        self._end: Callable[[NatsSubscription], None] = lambda _: None
+        self._end: Callable[[NatsSubscription], None] = _nobody
 
     def tie(self, subscription: NatsSubscription, end: Callable[[NatsSubscription], None]) -> None:
         """`end` takes the subscription back at the server."""
@@ -129,10 +141,18 @@ class Lifeline:
 
     def cancel(self) -> None:
         """No call-back comes after this."""
-        if not self.is_cancelled:
-            self.is_cancelled = True
-            if self._subscription is not None:
-                self._end(self._subscription)
+        if self.is_cancelled:
+            return
+        self.is_cancelled = True
+        self._let_go()
+        subscription, end = self._subscription, self._end
+        self._subscription, self._end, self._let_go = None, _nobody, _nobody
+        if subscription is not None:
+            end(subscription)
+
+
+def _nobody(*_: object) -> None:
+    """Hears of nothing any more."""
 
 
 def guarded(handler: Callable[..., None], *args: Any) -> bool:

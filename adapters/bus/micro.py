@@ -38,7 +38,7 @@ class MicroService:
             "INFO": self._info,
             "STATS": self._stats,
         }
-        self.lifeline = _Closing(self._forget)
+        self.lifeline = Lifeline(self._forget)
 
     async def deliver(self, msg: Msg) -> None:
         """Called by nats-py on the loop."""
@@ -91,16 +91,3 @@ def _figures(tally: Tally) -> dict[str, Any]:
         "processing_time": tally.processing_ns,
         "average_processing_time": tally.processing_ns // tally.answers if tally.answers else 0,
     }
-
-
-class _Closing(Lifeline):
-    """Ends the counting, too."""
-
-    def __init__(self, on_end: Callable[[], None]) -> None:
-        super().__init__()
-        self._on_end = on_end
-
-    def cancel(self) -> None:
-        """No answer leaves after this."""
-        super().cancel()
-        self._on_end()

@@ -1,6 +1,8 @@
 """What every bus promises (`protocol.ports.Bus`): the real one and the one in memory."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -190,3 +192,27 @@ async def test_a_closed_bus_takes_everything_and_sends_nothing(any_bus: Bus) -> 
     any_bus.publish(COMMANDS, pause(1))
     assert not any_bus.publish_frame(mic_frames(SESSION), frame(1))
     await any_bus.close()
+
+
+async def test_who_listened_is_let_go_at_once(any_bus: Bus) -> None:
+    """Sessions come and go: what they held must not wait for the garbage collector."""
+    messages, frames = Inbox(), Inbox()
+    subscriptions = [
+        await any_bus.subscribe(COMMANDS, messages),
+        await any_bus.subscribe_frames(mic_frames(SESSION), frames),
+    ]
+    any_bus.publish(tts_command(SESSION, WORKER, "pause"), pause(1))
+    any_bus.publish_frame(mic_frames(SESSION), frame(0))
+    await messages.next()
+    await frames.next()
+    gone = [asyncio.get_running_loop().create_future() for _ in subscriptions]
+    for listener, future in zip((messages, frames), gone, strict=True):
+        weakref.finalize(listener, future.set_result, None)
+    gc.disable()
+    try:
+        for subscription in subscriptions:
+            subscription.cancel()
+        del messages, frames, listener
+        await asyncio.wait_for(asyncio.gather(*gone), SOON_S)
+    finally:
+        gc.enable()
