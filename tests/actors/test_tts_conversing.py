@@ -9,6 +9,7 @@ from protocol.ids import Samples
 from protocol.speaking import Resume, SpeakingFailed, SpeechFinished, Stop
 from tests.actors.tts_conversing import ASKED, GOOD, LONG, THREE, after, context_of, heard
 from tests.actors.tts_stage import ONE, TWO, Client, Stage, a_stage
+from tests.actors.tts_turns import start
 from tests.actors.tts_watching import idle
 from tests.fakes.conversant import FakeConversant
 from tests.fakes.voices import UNSPEAKABLE
@@ -66,12 +67,15 @@ async def prepared_and_never_adopted(stage: Stage, client: Client) -> None:
 
 
 async def prepared_so_short_that_all_of_it_has_left(stage: Stage, client: Client) -> None:
+    await start(stage, client.session, speed=2.0)
     client.gate.expect(TWO, held=True)
     client.report()
     stage.send_text(client, "No.", turn=TWO)
     await idle(stage)
     await stage.play(20)
+    assert stage.events(client, SpeechFinished)[1:]
     await stage.stop(client, TWO)
+    await start(stage, client.session)
 
 
 async def stopped_while_it_is_paused(stage: Stage, client: Client) -> None:

@@ -104,9 +104,11 @@ async def idle(stage: Stage) -> None:
     await stage.bus.settle()
     ref = the_actor()
     while True:
-        await asyncio.to_thread(ref.ask, Allow(_NOBODY, Samples(0)), timeout=_WAIT_S)
-        if not look_into(ref)._working:
-            break
+        steps = look_into(ref)._steps
+        for _ in range(2):  # what had been put into its inbox before is done when the second one is answered
+            await asyncio.to_thread(ref.ask, Allow(_NOBODY, Samples(0)), timeout=_WAIT_S)
+        if not look_into(ref)._working and look_into(ref)._steps == steps:
+            break  # `_working` alone is False while a chunk is made, too
     await stage.bus.settle()
 
 
