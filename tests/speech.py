@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import soxr
-from scipy.signal import lfilter
 
 from protocol.audio import MIC_FRAME, MIC_RATE
 
@@ -77,6 +76,8 @@ def cough(seconds: float = 0.6, rate: int = MIC_RATE, *, seed: int = 3) -> "Pcm"
 
     Silero takes those of the seeds 1, 3 and 8 for speech, wherever its windows begin; others it does not always.
     """
+    from scipy.signal import lfilter  # noqa: PLC0415  # importing it takes a second that most tests don't need
+
     t = np.arange(round(seconds * rate)) / rate
     out = np.random.default_rng(seed).standard_normal(t.size) * (1 - np.exp(-t / 0.01)) * np.exp(-t / seconds)
     for centre, width in _THROAT_FORMANTS:

@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pytest
 import soundfile as sf
-from playwright.async_api import Browser, Page, async_playwright
 
 from protocol.audio import SPEECH_RATE
 from protocol.ports import Pcm
 from tests.clients.sound import Pcm16
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
 
 DESK: Final = (1280, 800)
 PHONE: Final = (360, 740)
@@ -77,8 +79,10 @@ def _flags(microphone: Microphone) -> list[str]:
 
 
 @asynccontextmanager
-async def browser(microphone: Microphone) -> AsyncIterator[Browser]:
+async def browser(microphone: Microphone) -> AsyncIterator["Browser"]:
     """Chromium, which ends with the block."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415  # half a second, also of suites without a browser
+
     executable = chromium()
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=executable, args=[*_FLAGS, *_flags(microphone)])
@@ -99,7 +103,7 @@ class Mark:
 class TalkPage:
     """The page, opened. `complaints` is what the browser wrote to its console, such as a breach of the policy."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: "Page") -> None:
         self.page = page
         self.complaints: list[str] = []
         page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
