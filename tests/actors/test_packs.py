@@ -25,9 +25,15 @@ from tests.fakes.registry import FakeRegistry
 WORKER = WorkerName("tts-piper-0")
 
 
-def settings(folder: Path, **manager: Any) -> WorkerSettings:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Piper makes of weights takes seconds, and is the same for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def settings(folder: Path, *, cache: Path | None = None, **manager: Any) -> WorkerSettings:
     tts = {"family": "piper", "model_manager": manager}
-    return WorkerSettings.model_validate({"voicepacks_dir": folder, "cache_dir": folder / "cache", "tts": tts})
+    return WorkerSettings.model_validate({"voicepacks_dir": folder, "cache_dir": cache or folder / "cache", "tts": tts})
 
 
 def joes_weights() -> dict[str, Any]:
@@ -67,8 +73,9 @@ def test_the_default_voice_comes_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["default_model_id", "preload_model_ids"])
 def test_a_voice_that_is_named_but_not_pulled_is_an_error_that_says_what_to_do(tmp_path: Path, key: str) -> None:
     model = "piper-thorsten"
+    named: dict[str, Any] = {key: model if key == "default_model_id" else [model]}
     with pytest.raises(SettingsInvalid, match=f"{key}: {model}: not pulled: antiphon voices pull {model}"):
-        packs_to_speak_with(settings(tmp_path, **{key: model if key == "default_model_id" else [model]}))
+        packs_to_speak_with(settings(tmp_path, **named))
 
 
 def test_a_voice_that_does_not_exist_is_an_error_that_names_those_that_do(tmp_path: Path) -> None:
@@ -84,9 +91,11 @@ def test_a_family_without_any_weights_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.models
-def test_piper_speaks_a_pack_of_another_language_and_keeps_what_it_makes_in_the_packs_cache(tmp_path: Path) -> None:
+def test_piper_speaks_a_pack_of_another_language_and_keeps_what_it_makes_in_the_packs_cache(
+    tmp_path: Path, cache: Path
+) -> None:
     put_german(tmp_path)
-    (german,) = [p for p in packs_to_speak_with(settings(tmp_path)) if p.languages == ("de",)]
+    (german,) = [p for p in packs_to_speak_with(settings(tmp_path, cache=cache)) if p.languages == ("de",)]
     synthesizer = load_synthesizer(german)
     try:
         sound = [chunk.pcm for chunk in synthesizer.synthesize("Guten Tag.", language="de", speed=1.0)]
@@ -94,14 +103,14 @@ def test_piper_speaks_a_pack_of_another_language_and_keeps_what_it_makes_in_the_
         synthesizer.close()
     assert synthesizer.model == "piper-hans"
     assert sum(map(len, sound)) > 22_050 // 4
-    assert list((tmp_path / "cache" / "piper").glob("weights-*"))
+    assert list((cache / "piper").glob("weights-*"))
 
 
 @pytest.mark.models
-async def test_a_worker_announces_what_each_of_its_models_speaks(tmp_path: Path) -> None:
+async def test_a_worker_announces_what_each_of_its_models_speaks(tmp_path: Path, cache: Path) -> None:
     put_german(tmp_path)
     bus = FakeBus()
-    configured = settings(tmp_path)
+    configured = settings(tmp_path, cache=cache, default_model_id="piper-hans")
     voices = voices_of(configured.tts, packs_to_speak_with(configured))
     worker = TtsWorker(name=WORKER, bus=bus, registry=FakeRegistry(), voices=voices, calibrate=calibrate)
     await worker.open()
