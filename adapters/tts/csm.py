@@ -76,14 +76,19 @@ class CsmSynthesizer:
         options: CsmOptions,
         first: tuple[Utterance, ...] = (),
         owns: bool = True,
+        brought_base: bool = False,
     ) -> None:
-        """`first` is what it heard before all else; `owns`: closing it gives back the base and the adapter."""
+        """`first` is what it heard before all else; `owns`: closing it gives back the base and the adapter.
+
+        `brought_base`: see `SharesBase`.
+        """
         self._model = model
         self._base: CsmBase | None = base
         self._adapter = adapter
         self._options = options
         self._first = first
         self._owns = owns
+        self._brought_base = brought_base
 
     @property
     def model(self) -> ModelId:
@@ -96,9 +101,15 @@ class CsmSynthesizer:
         return RATE
 
     @property
+    def brought_base(self) -> bool:
+        """Whether the base was loaded for it."""
+        return self._brought_base
+
+    @property
     def waiting(self) -> int:
-        """How many voices on the same base wait for their next frame now."""
-        return self._base.waiting if self._base is not None else 0
+        """How many voices on the same base wait for their next frame now; see `SharesBase`."""
+        base = self._base  # once: another thread may be closing it
+        return base.waiting if base is not None else 0
 
     def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
         """Speak one phrase; see `Synthesizer`. `language` and `speed` are not looked at: the model knows neither."""
@@ -210,7 +221,7 @@ def open_csm(
         chosen = CsmOptions.read(options)
         torch.set_num_threads(threads)
         key = (str(files.base.resolve()), device, dtype, str(files.compiled))
-        base = take_base(key, lambda: load_csm(files.base, device=device, dtype=dtype, compiled=files.compiled))
+        base, is_new = take_base(key, lambda: load_csm(files.base, device=device, dtype=dtype, compiled=files.compiled))
         adapter = base.add(model, files.adapter) if files.adapter is not None else None
         first = () if reference is None else (utterance_of(reference, chosen.speaker),)
     except Exception as error:
@@ -220,4 +231,4 @@ def open_csm(
         reason = str(error) if known else f"CSM cannot be loaded: {type(error).__name__}: {error}"
         reason = " ".join(f"{model}: {reason}".split())[:_LONGEST_REASON]
         raise ModelUnavailable(reason, fault=load_fault(error)) from error
-    return CsmSynthesizer(model, base, adapter, options=chosen, first=first)
+    return CsmSynthesizer(model, base, adapter, options=chosen, first=first, brought_base=is_new)

@@ -34,7 +34,7 @@ class CsmBase:
 
     @property
     def waiting(self) -> int:
-        """How many voices wait for their next frame, in a queue, while another one computes."""
+        """How many voices wait for their next frame, in a queue, while another one computes. On any thread."""
         return self._turnstile.waiting
 
     @contextmanager
@@ -67,14 +67,15 @@ class CsmBase:
                 del _resident[self._key]
 
 
-def take_base(key: Key, load: Callable[[], LoadedCsm]) -> CsmBase:
-    """The one that is resident, or else a new one; `give_back` ends what this begins."""
+def take_base(key: Key, load: Callable[[], LoadedCsm]) -> tuple[CsmBase, bool]:
+    """The one that is resident, or else a new one, and whether it is new; `give_back` ends what this begins."""
     with _guard:
         base = _resident.get(key)
+        is_new = base is None
         if base is None:
             base = _resident[key] = CsmBase(key, load())
         base._users += 1  # noqa: SLF001  # the other half of `give_back`
-        return base
+        return base, is_new
 
 
 def resident_bases() -> int:

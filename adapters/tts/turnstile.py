@@ -16,7 +16,7 @@ class Turnstile:
 
     @property
     def waiting(self) -> int:
-        """How many threads stand before it now."""
+        """How many threads stand before it now. On any thread: a moment later it may be another number."""
         return len(self._queue)
 
     def __enter__(self) -> Self:

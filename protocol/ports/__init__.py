@@ -16,6 +16,7 @@ from protocol.ports.hearing import (
 from protocol.ports.memory import MemoryMeter, MemoryUse
 from protocol.ports.references import ReferenceDesk, ReferenceStore
 from protocol.ports.replying import ChatMessage, ReplyGenerator
+from protocol.ports.sharing import SharesBase
 from protocol.ports.sound import Pcm
 from protocol.ports.speaking import (
     Calibrate,
@@ -60,6 +61,7 @@ __all__ = [
     "ReferenceStore",
     "ReplyGenerator",
     "Respond",
+    "SharesBase",
     "SpeechRecognizer",
     "SpeechShaper",
     "SpokenStream",

@@ -148,6 +148,7 @@ def test_there_is_one_base_and_it_goes_with_its_last_user(packs: Path) -> None:
     weight = weakref.ref(ada._base.loaded.networks.model)
     tiny: Any = load_synthesizer(pack_of(packs, "csm-tiny"))
     assert tiny._base is ada._base
+    assert (ada.brought_base, tiny.brought_base) == (True, False)
     assert ada._base.users == 2
     assert resident_bases() == before + 1
     tiny.close()
