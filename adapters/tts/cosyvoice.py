@@ -4,22 +4,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from adapters.tts.cosyvoice_code import find_code
 from adapters.tts.cosyvoice_files import LoadedCosyVoice, load_cosyvoice
 from adapters.tts.cosyvoice_speech import Chance, Sounding, speech_tokens
+from adapters.tts.cosyvoice_stream import CosyVoiceStream
 from adapters.tts.cosyvoice_voice import CosyVoiceOptions, CosyVoiceVoice, learn_voice, read_seed, sayable
-from adapters.tts.faults import load_fault
+from adapters.tts.faults import LONGEST_REASON, load_fault, spoken_by
 from adapters.tts.phrase import Sentence, phrase_chunks
 from adapters.tts.text import seed_of
 from protocol.errors import ModelUnavailable, SynthesisFailed
 from protocol.ids import ModelId
-from protocol.ports import Pcm, PcmChunk, Reference, Synthesizer
-
-_LONGEST_REASON: Final = 500
+from protocol.ports import Pcm, PcmChunk, Reference, SpokenStream, Synthesizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +55,15 @@ class CosyVoiceSynthesizer:
     def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
         """Speak one phrase; see `Synthesizer`. `language` is not looked at: the model hears it in the text."""
         del language
-        try:
+        with spoken_by("CosyVoice"):
             yield from phrase_chunks(text, self._sentences(text, speed), rate=self._rate)
-        except SynthesisFailed:
-            raise
-        except Exception as error:
-            raise _failed(error) from error
 
     def imitate(self, reference: Reference) -> Synthesizer:
         """The same model with a recording's voice; see `Cloner`."""
         opened = self._open
-        try:
+        with spoken_by("CosyVoice"):
             voice = learn_voice(opened.loaded, reference, opened.options)
-        except SynthesisFailed:
-            raise
-        except Exception as error:
-            raise _failed(error) from error
-        return CosyVoiceSynthesizer(self._model, replace(opened, voice=voice))
+        return type(self)(self._model, replace(opened, voice=voice))
 
     def close(self) -> None:
         """Give the memory back; an imitation's is the voice only."""
@@ -91,6 +82,15 @@ class CosyVoiceSynthesizer:
             return
         for index, piece in enumerate(opened.loaded.frontend.text_normalize(said, split=True, text_frontend=True)):
             yield Sentence(piece, _windows(opened, piece, speed=speed, seed=seed_of(text) + index))
+
+
+class StreamingCosyVoice(CosyVoiceSynthesizer):
+    """Begins a sentence before it knows the rest of it, too; see `TextStreamer`."""
+
+    def stream(self, *, language: str, speed: float) -> SpokenStream:
+        """Text to come. `language` is not looked at, as above."""
+        del language
+        return CosyVoiceStream(lambda: (self._open.loaded, self._open.voice), rate=self._rate, speed=speed)
 
 
 def _windows(opened: _Opened, piece: str, *, speed: float, seed: int) -> Iterator[Pcm]:
@@ -123,10 +123,7 @@ def open_cosyvoice(
     except ModelUnavailable as error:
         raise ModelUnavailable(f"{model}: {error}", fault=error.fault) from error
     except Exception as error:
-        reason = f"{model}: CosyVoice cannot be loaded: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+        reason = f"{model}: CosyVoice cannot be loaded: {type(error).__name__}: {error}"[:LONGEST_REASON]
         raise ModelUnavailable(reason, fault=load_fault(error)) from error
-    return CosyVoiceSynthesizer(model, _Opened(loaded, voice, chosen))
-
-
-def _failed(error: Exception) -> SynthesisFailed:
-    return SynthesisFailed(f"CosyVoice: {type(error).__name__}: {error}"[:_LONGEST_REASON])
+    kind = StreamingCosyVoice if chosen.text_in == "stream" else CosyVoiceSynthesizer
+    return kind(model, _Opened(loaded, voice, chosen))

@@ -94,20 +94,34 @@ class Sounding:
         self._speed = speed
         self._window = torch.hamming_window(2 * _KEPT_SAMPLES, periodic=False)
         self._kept: tuple[_Tensor, _Tensor, _Tensor] | None = None
+        self._said: list[int] = []
+        self._done = 0
+        self._size = loaded.block + self._unfilled(loaded.block)
 
     def windows(self, tokens: Iterator[int]) -> Iterator[Pcm]:
         """Its sound, as soon as there are enough tokens for a chunk: the first one takes a second of them."""
-        block, ahead = self._loaded.block, int(self._loaded.flow.pre_lookahead_len)
-        said: list[int] = []
-        done, size = 0, block + self._unfilled(block)
         for token in tokens:
-            said.append(token)
-            if len(said) >= done + size + ahead:
-                yield self._sound(said, done, last=False)
-                done += size
-                size = min(_LARGEST, max(1, size // block) * _GROWTH) * block
-        if said:
-            yield self._sound(said, done, last=True)
+            sound = self.feed(token)
+            if sound is not None:
+                yield sound
+        rest = self.finish()
+        if rest is not None:
+            yield rest
+
+    def feed(self, token: int) -> Pcm | None:
+        """One more token; the sound of a chunk, once it is there."""
+        self._said.append(token)
+        if len(self._said) < self._done + self._size + int(self._loaded.flow.pre_lookahead_len):
+            return None
+        sound = self._sound(self._said, self._done, last=False)
+        self._done += self._size
+        block = self._loaded.block
+        self._size = min(_LARGEST, max(1, self._size // block) * _GROWTH) * block
+        return sound
+
+    def finish(self) -> Pcm | None:
+        """The rest, once there are no more tokens; None if there was none."""
+        return self._sound(self._said, self._done, last=True) if self._said else None
 
     def _unfilled(self, block: int) -> int:
         """Of the block that the recording has begun; none, unless it is shorter than one."""

@@ -17,6 +17,7 @@ from protocol.errors import ModelUnavailable, SynthesisFailed
 from protocol.ports import Reference
 
 Mode = Literal["zero_shot", "cross_lingual", "instruct"]
+TextIn = Literal["phrase", "stream"]
 _HEARD_AT: Final = 16_000
 _LONGEST_S: Final = 30
 _QUIETEST: Final = 1e-4
@@ -31,10 +32,13 @@ class CosyVoiceOptions:
     Attributes:
         mode: `zero_shot` goes on where the recording ends, with its text; `cross_lingual` takes its sound only, for a
             recording in another language; `instruct` does what `instruction` says (`in a whisper`).
+        text_in: `phrase` speaks each piece of a reply as an utterance of its own, `stream` begins a sentence before it
+            knows the rest of it.
         repo: a checkout of CosyVoice.
     """
 
     mode: Mode = "zero_shot"
+    text_in: TextIn = "phrase"
     instruction: str = ""
     repo: str | None = None
 
@@ -49,8 +53,9 @@ class CosyVoiceOptions:
             if not isinstance(value, str) or not value.strip():
                 raise ModelUnavailable(f"options: {name}: a text is wanted")
         read = cls(**options)
-        if read.mode not in get_args(Mode):
-            raise ModelUnavailable(f"options: mode: {' or '.join(get_args(Mode))} is wanted")
+        for name, chosen, known in (("mode", read.mode, Mode), ("text_in", read.text_in, TextIn)):
+            if chosen not in get_args(known):
+                raise ModelUnavailable(f"options: {name}: {' or '.join(get_args(known))} is wanted")
         if bool(read.instruction) != (read.mode == "instruct"):
             raise ModelUnavailable("options: instruction: wanted with the mode instruct, and only there")
         return read

@@ -1,11 +1,14 @@
-"""What kept a model from being loaded, in a word."""
+"""What kept a model from being loaded, in a word, and what kept it from speaking."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from protocol.errors import LoadFault, ModelUnavailable
+from protocol.errors import LoadFault, ModelUnavailable, SynthesisFailed
 
 _NO_MEMORY: Final = ("failed to allocate memory", "bad allocation", "bad_alloc", "out of memory")
 """How onnxruntime and torch say it; onnxruntime has no class of its own for it."""
+LONGEST_REASON: Final = 500
 
 
 def load_fault(error: BaseException) -> LoadFault:
@@ -17,3 +20,14 @@ def load_fault(error: BaseException) -> LoadFault:
     if isinstance(error, (FileNotFoundError, ImportError)) or type(error).__name__ == "NoSuchFile":
         return "missing"
     return "corrupt"
+
+
+@contextmanager
+def spoken_by(name: str) -> Iterator[None]:
+    """Whatever a library raises within is a `SynthesisFailed` that names it."""
+    try:
+        yield
+    except SynthesisFailed:
+        raise
+    except Exception as error:
+        raise SynthesisFailed(f"{name}: {type(error).__name__}: {error}"[:LONGEST_REASON]) from error

@@ -129,7 +129,7 @@ FAMILIES: Final[Mapping[str, Callable[[VoicePack, Place], Synthesizer]]] = {
 """Who loads which family."""
 
 OPTIONS: Final[Mapping[str, frozenset[str]]] = {
-    "cosyvoice2": frozenset(("mode", "instruction", "repo")),
+    "cosyvoice2": frozenset(("mode", "instruction", "text_in", "repo")),
     "csm": frozenset(("speaker", "longest_char_ms", "longest_extra_ms", "context_turns", "context_seconds", "compile")),
     "xtts": frozenset(
         ("speaker", "temperature", "top_k", "top_p", "repetition_penalty", "longest_char_ms", "longest_extra_ms")

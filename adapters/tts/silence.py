@@ -15,13 +15,17 @@ _THRESHOLD: Final = 10.0 ** (-56.0 / 20.0)
 
 
 class SilenceTrimmer:
-    """One sentence: drops the lead-in, keeps pauses inside, and ends with exactly `pause_s` of silence."""
+    """One sentence: drops the lead-in, keeps pauses inside, and ends with exactly `pause_s` of silence.
 
-    def __init__(self, rate: int, *, pause_s: float) -> None:
+    `pause_s` may be set until the end: it depends on the sentence's last character.
+    """
+
+    def __init__(self, rate: int, *, pause_s: float = 0.0) -> None:
+        self._rate = rate
         self._window = int(rate * _WINDOW_S)
         self._lead = int(rate * _LEAD_S)
         self._fade = int(rate * _FADE_S)
-        self._pause = int(rate * pause_s)
+        self.pause_s = pause_s
         self._held: Pcm = np.zeros(0, np.float32)
         self._begun = False
         self.dropped = 0
@@ -50,8 +54,8 @@ class SilenceTrimmer:
         """The pause: the tail of the sound as far as it goes, faded out, then silence. Nothing if nothing was heard."""
         if not self._begun:
             return np.zeros(0, np.float32)
-        tail = np.zeros(self._pause, np.float32)
-        kept = self._held[: self._pause]
+        tail = np.zeros(int(self._rate * self.pause_s), np.float32)
+        kept = self._held[: len(tail)]
         tail[: len(kept)] = kept
         fade = min(self._fade, len(kept))
         tail[len(kept) - fade : len(kept)] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)

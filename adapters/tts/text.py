@@ -36,9 +36,15 @@ def seed_of(text: str) -> int:
     return zlib.crc32(text.encode(errors="surrogatepass"))
 
 
+def ends_sentence(text: str) -> bool:
+    """Whether it ends with a full stop or the like."""
+    last = text.rstrip().rstrip(_CLOSERS)[-1:]
+    return bool(last) and last in _SENTENCE_END
+
+
 def pause_after_s(text: str) -> float:
     """How long a speaker is silent after it."""
-    last = text.rstrip().rstrip(_CLOSERS)[-1:]
-    if last and last in _SENTENCE_END:
+    if ends_sentence(text):
         return 0.25
+    last = text.rstrip().rstrip(_CLOSERS)[-1:]
     return 0.12 if last and last in _CLAUSE_END else 0.06

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import torch
 
-from adapters.tts.faults import load_fault
+from adapters.tts.faults import LONGEST_REASON, load_fault, spoken_by
 from adapters.tts.phrase import Sentence, phrase_chunks
 from adapters.tts.text import seed_of
 from adapters.tts.xtts_files import LoadedXtts, XttsFiles, load_xtts
@@ -24,7 +24,6 @@ from protocol.ports import Pcm, PcmChunk, Reference, Synthesizer
 _SCHEDULE: Final = (6, 6, 8, 12, 16, 20)
 """Latents (of 46 ms each) between two chunks; the last one repeats. Six give the first 80 ms of sound."""
 _LATENTS_PER_S: Final = 22_050 / 1024
-_LONGEST_REASON: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,22 +104,14 @@ class XttsSynthesizer:
 
     def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
         """Speak one phrase; see `Synthesizer`. `speed` stretches what the language model says, as the library does."""
-        try:
+        with spoken_by("XTTS"):
             yield from phrase_chunks(text, self._sentences(text, language, speed), rate=self._rate)
-        except SynthesisFailed:
-            raise
-        except Exception as error:
-            raise SynthesisFailed(f"XTTS: {type(error).__name__}: {error}"[:_LONGEST_REASON]) from error
 
     def imitate(self, reference: Reference) -> Synthesizer:
         """The same model with a recording's voice; see `Cloner`."""
         opened = self._open
-        try:
+        with spoken_by("XTTS"):
             voice = opened.cloning.learn(reference, keep=False)
-        except SynthesisFailed:
-            raise
-        except Exception as error:
-            raise SynthesisFailed(f"XTTS: {type(error).__name__}: {error}"[:_LONGEST_REASON]) from error
         return XttsSynthesizer(self._model, replace(opened, voice=voice))
 
     def close(self) -> None:
@@ -187,6 +178,6 @@ def open_xtts(
     except ModelUnavailable as error:
         raise ModelUnavailable(f"{model}: {error}", fault=error.fault) from error
     except Exception as error:
-        reason = f"{model}: XTTS cannot be loaded: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+        reason = f"{model}: XTTS cannot be loaded: {type(error).__name__}: {error}"[:LONGEST_REASON]
         raise ModelUnavailable(reason, fault=load_fault(error)) from error
     return XttsSynthesizer(model, _Opened(loaded, voice, cloning, chosen))

@@ -86,7 +86,7 @@ def _packed(model: str) -> Callable[[], Synthesizer]:
     return make
 
 
-def _tiny(family: str, build: Callable[[Path], object]) -> Callable[[], Synthesizer]:
+def tiny(family: str, build: Callable[[Path], object]) -> Callable[[], Synthesizer]:
     """A model with random weights, written in the real format into a pack that lives as long as the tests run."""
 
     @cache
@@ -135,17 +135,17 @@ ADAPTERS: Final = (
     Adapter(name="hibari", make=_packed("hibari-heart"), pace="instant"),
     Adapter(name="piper", make=_packed("piper-joe"), pace="fast"),
     Adapter(name="kokoro", make=_packed("kokoro-alpha"), first_chunk_s=8.0, starts=20),
-    Adapter(name="xtts", make=_tiny("xtts", _xtts), first_chunk_s=0.3, starts=20, heavy=True, tells_words=False),
+    Adapter(name="xtts", make=tiny("xtts", _xtts), first_chunk_s=0.3, starts=20, heavy=True, tells_words=False),
     Adapter(
         name="csm",
-        make=_tiny("csm", _csm),
+        make=tiny("csm", _csm),
         first_chunk_s=0.1,
         starts=20,
         heavy=True,
         tells_words=False,
         knows_speed=False,
     ),
-    Adapter(name="cosyvoice", make=_tiny("cosyvoice2", _cosyvoice), starts=20, heavy=True, tells_words=False),
+    Adapter(name="cosyvoice", make=tiny("cosyvoice2", _cosyvoice), starts=20, heavy=True, tells_words=False),
 )
 
 

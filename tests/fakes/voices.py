@@ -15,7 +15,7 @@ WORD_S: Final = 0.2
 PAUSE_S: Final = 0.06
 UNSPEAKABLE: Final = "unspeakable"
 """A phrase with this word fails after its first chunk."""
-_TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>")
+TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>")
 
 
 class FakeSynthesizer:
@@ -45,7 +45,7 @@ class FakeSynthesizer:
 
     def synthesize(self, text: str, *, language: str, speed: float) -> Iterator[PcmChunk]:
         del language
-        plain = _TAG.sub(lambda tag: " " * len(tag.group()), text)
+        plain = TAG.sub(lambda tag: " " * len(tag.group()), text)
         if not any(c.isalnum() for c in plain):
             return
         words = [(word.group(), bool(plain[word.start() : word.end()].strip())) for word in re.finditer(r"\S+", text)]
