@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from adapters.server.embedded_nats import EmbeddedNats
-from protocol.ids import ModelId, SessionId
-from protocol.subjects import worker
+from protocol.ids import ModelId, SessionId, TurnId
+from protocol.speaking import EndSpeaking, Stop, TextChunk
+from protocol.subjects import tts_command, worker
 from protocol.workers import ListModels, ModelsListed
 from tests.checkpoints.csm import build_packs, write_pack
-from tests.e2e.torch_worker import WAIT_S, a_worker, ended, name_of, spoken, started
+from tests.e2e.torch_worker import TEXT, WAIT_S, a_worker, ended, name_of, spoken, started
 
 BASE, ADA = ModelId("csm-tiny"), ModelId("csm-ada")
 _HAS_CSM: Final = importlib.util.find_spec("peft") is not None
@@ -39,6 +40,33 @@ async def test_a_base_and_its_adapter_speak_in_one_process_for_two_sessions(
         assert np.sqrt(np.mean(sound**2)) > 100
     assert np.array_equal(base, again)
     assert not np.array_equal(base, ada)
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(400)
+async def test_what_was_heard_in_a_session_is_context_for_what_is_said_in_it_next(
+    nats_server: EmbeddedNats, tmp_path: Path
+) -> None:
+    """The same text again and again: in which context it was said can be heard."""
+    pytest.importorskip("peft", reason="CSM is an extra")
+    build_packs(tmp_path / "packs")
+    one, two = SessionId("s1"), SessionId("s2")
+    async with a_worker(nats_server, tmp_path, "csm", BASE) as bus:
+        first = await spoken(bus, "csm", one)
+        second = await spoken(bus, "csm", one, turn=2)
+        others = [await spoken(bus, "csm", two)]
+        await spoken(bus, "csm", two, turn=2, frames_wanted=20)  # and stopped
+        bus.publish(
+            tts_command(two, name_of("csm")), TextChunk(session=two, turn=TurnId(3), index=0, text=TEXT, last=True)
+        )
+        bus.publish(tts_command(two, name_of("csm")), Stop(session=two, turn=TurnId(3)))  # prepared, and not wanted
+        others.append(await spoken(bus, "csm", two, turn=4))
+        bus.publish(tts_command(one, name_of("csm")), EndSpeaking(session=one))
+        anew = await spoken(bus, "csm", one, turn=3)
+    assert not np.array_equal(first, second)
+    assert np.array_equal(others[0], first), "two sessions do not hear each other"
+    assert np.array_equal(others[1], second), "what was stopped was never said"
+    assert np.array_equal(anew, first), "with the session all is forgotten"
 
 
 @pytest.mark.skipif(_HAS_CSM, reason="the extra is installed")

@@ -14,13 +14,13 @@ from adapters.server.embedded_nats import EmbeddedNats
 from protocol.audio import Flags, Frame
 from protocol.conversation import Playout
 from protocol.ids import ModelId, Samples, SessionId, TurnId, WorkerName
-from protocol.speaking import SpeakingReady, StartSpeaking, TextChunk
+from protocol.speaking import SpeakingReady, StartSpeaking, Stop, TextChunk
 from protocol.subjects import session_playout, tts_command, tts_frames
 from tests.e2e.system import antiphon, plain_environment
 
 WAIT_S: Final = 150.0
 """To import torch and all that a library brings, on a busy machine."""
-_TURN: Final = TurnId(1)
+TEXT: Final = "One, two, three, four."
 
 
 def name_of(family: str) -> WorkerName:
@@ -76,25 +76,35 @@ async def a_worker(nats: EmbeddedNats, folder: Path, family: str, default: Model
 
 
 async def spoken(
-    bus: NatsBus, family: str, session: SessionId, *, model: ModelId | None = None, language: str = "en"
+    bus: NatsBus,
+    family: str,
+    session: SessionId,
+    *,
+    model: ModelId | None = None,
+    language: str = "en",
+    turn: int = 1,
+    frames_wanted: int | None = None,
 ) -> np.ndarray[Any, Any]:
-    """A turn's sound, for a client that plays at once."""
+    """A turn's sound, for a client that plays at once; `frames_wanted`: it is stopped after so many."""
     worker = name_of(family)
+    number = TurnId(turn)
     frames: list[Frame] = []
     complete = asyncio.Event()
 
     def on_frame(_subject: object, frame: Frame) -> None:
         frames.append(frame)
-        played = Playout(session=session, turn=_TURN, played=frame.end, queued=Samples(0), held=False)
+        played = Playout(session=session, turn=number, played=frame.end, queued=Samples(0), held=False)
         bus.publish(session_playout(session), played)
-        if Flags.LAST in frame.flags:
+        if Flags.LAST in frame.flags or len(frames) == frames_wanted:
             complete.set()
 
     start = StartSpeaking(session=session, model=model, language=language)
     assert isinstance(await bus.request(tts_command(session, worker), start, timeout_s=WAIT_S), SpeakingReady)
-    await bus.subscribe_frames(tts_frames(session), on_frame, depth=1_000)
-    say = TextChunk(session=session, turn=_TURN, index=0, text="One, two, three, four.", last=True)
-    bus.publish(tts_command(session, worker), say)
+    subscription = await bus.subscribe_frames(tts_frames(session), on_frame, depth=1_000)
+    bus.publish(tts_command(session, worker), TextChunk(session=session, turn=number, index=0, text=TEXT, last=True))
     async with asyncio.timeout(WAIT_S):
         await complete.wait()
+    subscription.cancel()
+    if frames_wanted is not None:
+        bus.publish(tts_command(session, worker), Stop(session=session, turn=number))
     return np.frombuffer(b"".join(frame.pcm for frame in frames), "<i2").astype(np.float32)
