@@ -28,10 +28,11 @@ from actors.tts_messages import (
     Warm,
 )
 from actors.tts_rendition import Rendition
+from actors.tts_streamed import StreamedRendition, rendition_of
 from protocol.audio import SPEECH_RATE
 from protocol.errors import AntiphonError
 from protocol.ids import Samples
-from protocol.ports import Calibrate, MemoryMeter, MemoryUse, Synthesizer
+from protocol.ports import Calibrate, MemoryMeter, MemoryUse, SharesBase, Synthesizer
 from protocol.speaking import ReferenceId
 
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ class _Continue:
 
 @dataclass(slots=True)
 class _Turn:
-    rendition: Rendition
+    rendition: Rendition | StreamedRendition
     until: Samples
     held: bool = False
     served: int = 0
@@ -107,6 +108,7 @@ class TtsActor(pykka.ThreadingActor):
             seconds=time.perf_counter() - began,
             memory_mb=self._grown_since(before),
             open_shaper=self._open_shaper,
+            shares=self._synthesizer if isinstance(self._synthesizer, SharesBase) else None,
         )
         self._mailbox.post(self._listener.on_loaded, warm)
 
@@ -180,7 +182,7 @@ class TtsActor(pykka.ThreadingActor):
                     return
                 voice = imitation
             synthesizer = self._conversations.voice_for(say.key, voice.synthesizer, say.imitates, self._turns.keys())
-            rendition = Rendition(synthesizer, voice.open_shaper(), language=say.language, speed=say.speed)
+            rendition = rendition_of(synthesizer, voice.open_shaper(), language=say.language, speed=say.speed)
             turn = self._turns[say.key] = _Turn(rendition, self._ahead, served=self._steps, imitates=say.imitates)
         if say.text:
             turn.rendition.add(say.index, say.text)
