@@ -6,8 +6,8 @@ from protocol.ids import Millis
 from protocol.workers import ModelState, ModelStatus
 
 
-def status_of(voice: Voice, residency: Residency, now: Millis, *, users: int) -> ModelStatus:
-    """As `list_models` answers."""
+def status_of(voice: Voice, residency: Residency, now: Millis, *, users: int, waiting: int) -> ModelStatus:
+    """As `list_models` answers; `users`: sessions that hold it, `waiting`: voices that wait for it as their base."""
     model = voice.model
     resident = residency[model]
     state: ModelState = "known"
@@ -25,7 +25,10 @@ def status_of(voice: Voice, residency: Residency, now: Millis, *, users: int) ->
         licence=voice.licence[:200],
         users=users,
         idle_ms=now - resident.last_used if resident.is_idle else 0,
-        memory_mb=resident.memory_mb,
+        memory_mb=residency.shown_mb(model),
+        base=resident.base if resident.base != model else None,
+        shared_by=residency.sharing(model),
+        waiting=waiting,
         is_default=model == residency.known[0],
         reason=resident.fault[:1000] if state == "failed" else "",
         retry_in_ms=residency.pause_ms(model, now) if state == "failed" else 0,

@@ -58,7 +58,7 @@ class ModelManager:
     ) -> None:
         """The first of `voices` is the default one. `reread` is called on a thread."""
         self.voices = Repertoire(voices)
-        self._residency = Residency(self.voices.estimates, limits=limits)
+        self._residency = Residency(self.voices.needs, limits=limits)
         self._threads = threads
         self._clock = clock
         self._call_later = call_later
@@ -82,10 +82,21 @@ class ModelManager:
 
     def statuses(self) -> tuple[ModelStatus, ...]:
         """All that could be loaded, the default first."""
-        now = self._now()
+        now, waiting = self._now(), self.waiting()
         return tuple(
-            status_of(voice, self._residency, now, users=len(self._users(voice.model))) for voice in self.voices
+            status_of(
+                voice, self._residency, now, users=len(self._users(voice.model)), waiting=waiting.get(voice.model, 0)
+            )
+            for voice in self.voices
         )
+
+    def waiting(self) -> dict[ModelId, int]:
+        """At each base that voices share: how many of them wait now, while another one computes."""
+        return {
+            base: voice.shares.waiting
+            for model, voice in self._current.items()
+            if voice.shares is not None and (base := self._residency[model].base) is not None
+        }
 
     # --- wishes -----------------------------------------------------------------------------------------------------
     async def acquire(self, model: ModelId, session: SessionId) -> Lease:
@@ -150,7 +161,7 @@ class ModelManager:
             except AntiphonError as error:
                 raise Refused("packs-invalid", str(error)) from error
             self.voices.replace(voices)
-            self._residency.know(self.voices.estimates)
+            self._residency.know(self.voices.needs)
         if model is not None:
             self.voices.find(model)
             self._threads.forget(model)
@@ -177,8 +188,7 @@ class ModelManager:
         self._arm()
         tts_metrics.RESIDENT.set(len(self.resident))
         tts_metrics.LOADS_WAITING.set(len(self._residency.waiting))
-        held = self._residency.at("loading", "resident", "leaving")
-        tts_metrics.MEMORY.set(sum(self._residency[model].memory_mb for model in held) * 2**20)
+        tts_metrics.MEMORY.set(self._residency.memory_mb * 2**20)
 
     async def stop(self, *, within_s: float = 2.0) -> None:
         """End all actors, each after the chunk that it is making.
@@ -204,7 +214,8 @@ class ModelManager:
             return
         measured = 0 if voice.model in self._overlapping else round(warm.memory_mb)
         self._overlapping.discard(voice.model)
-        self._residency.loaded(voice.model, self._now(), measured)
+        self._residency.loaded(voice.model, self._now(), measured, with_base=warm.with_base)
+        voice.shares = warm.shares
         tts_metrics.LOADS.labels(voice.model).inc()
         tts_metrics.LOAD_SECONDS.observe(warm.seconds)
         log.info("a voice is loaded", model=voice.model, seconds=round(warm.seconds, 2), memory_mb=measured)
@@ -227,6 +238,7 @@ class ModelManager:
 
     def on_ended(self, voice: LoadedVoice) -> None:
         """An evicted one has given its memory back."""
+        voice.shares = None
         if not voice.ended.done():
             voice.ended.set_result(None)
         if self._leaving.get(voice.model) is voice:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from actors.policies.resident import Need
 from actors.voices import Voice
 from protocol.errors import Refused
 from protocol.ids import ModelId
@@ -37,9 +38,9 @@ class Repertoire:
         return tuple(self._voices)
 
     @property
-    def estimates(self) -> dict[ModelId, int]:
-        """What each one takes in MB, by its voice pack."""
-        return {voice.model: voice.memory_mb for voice in self}
+    def needs(self) -> dict[ModelId, Need]:
+        """What each one takes, by its voice pack. One that adapts none shares all it has with whatever adapts it."""
+        return {voice.model: self._need(voice) for voice in self}
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -50,6 +51,12 @@ class Repertoire:
     def model_languages(self) -> dict[ModelId, tuple[str, ...]]:
         """What each one speaks."""
         return {voice.model: voice.languages for voice in self}
+
+    def _need(self, voice: Voice) -> Need:
+        if voice.base is None:
+            return Need(0, voice.model, voice.memory_mb)
+        base = self._voices.get(voice.base)
+        return Need(voice.memory_mb, voice.base, base.memory_mb if base is not None else 0)
 
     def speaks(self, model: ModelId, language: str) -> bool:
         """Whether a model speaks a language, of whatever region; True for an unknown one, which `find` refuses."""

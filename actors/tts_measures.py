@@ -24,11 +24,12 @@ class Measures:
         """From a turn's first text to its first frame."""
         self._first_audio_ms.append(waited_ms)
 
-    def load(self, *, queue_depth: int) -> Load:
-        """For the announcement; 0 where nothing was measured yet."""
+    def load(self, *, queue_depth: int, waiting: int = 0) -> Load:
+        """For the announcement; 0 where nothing was measured yet. See `Load`."""
         computed, sounded = sum(c for c, _ in self._spent), sum(s for _, s in self._spent)
         return Load(
             rtf=round(computed / sounded, 3) if sounded else 0.0,
             queue_depth=queue_depth,
+            waiting=waiting,
             p50_first_audio_ms=round(median(self._first_audio_ms), 1) if self._first_audio_ms else 0.0,
         )

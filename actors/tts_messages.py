@@ -6,7 +6,7 @@ from typing import Protocol
 
 from actors.tts_rendition import Made
 from protocol.ids import Samples, SessionId, TurnId
-from protocol.ports import Reference, SpeechShaper, Synthesizer
+from protocol.ports import Reference, SharesBase, SpeechShaper, Synthesizer
 from protocol.speaking import ReferenceId
 
 Key = tuple[SessionId, TurnId]
@@ -23,12 +23,19 @@ class Warm:
         seconds: that loading and warming up took.
         memory_mb: by which the process has grown, on the GPU if it grew there; 0 if nobody measured.
         open_shaper: for each of its turns.
+        shares: the model, if it shares a base.
     """
 
     sample_rate: int
     seconds: float
     memory_mb: float
     open_shaper: OpenShaper
+    shares: SharesBase | None = None
+
+    @property
+    def with_base(self) -> bool:
+        """Whether loading it has loaded all that it needs."""
+        return self.shares is None or self.shares.brought_base
 
 
 class Listener(Protocol):

@@ -8,7 +8,8 @@ _LOAD_SECONDS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 180)
 
 RESIDENT: Final = Gauge("antiphon_tts_resident_models", "Models that take work now")
 MEMORY: Final = Gauge(
-    "antiphon_tts_models_memory_bytes", "What the models in memory need: measured at loading, else estimated"
+    "antiphon_tts_models_memory_bytes",
+    "What the models in memory need, a base that several share once: measured at loading, else estimated",
 )
 LOADS: Final = Counter("antiphon_tts_loads_total", "Models that were loaded", ["model"])
 LOAD_SECONDS: Final = Histogram(
@@ -31,3 +32,6 @@ DEATHS: Final = Counter(
 )
 SESSIONS: Final = Gauge("antiphon_tts_sessions", "Sessions that hold a voice here")
 QUEUE_DEPTH: Final = Gauge("antiphon_tts_queue_depth", "Pieces of text that are not spoken yet")
+VOICES_WAITING: Final = Gauge(
+    "antiphon_tts_voices_waiting", "Voices that wait while another one computes with the base that they share"
+)

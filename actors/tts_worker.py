@@ -205,8 +205,10 @@ class TtsWorker:
     def describe(self) -> Announcement:
         """The worker as it is now."""
         voices = self._models.voices
-        load = self._measures.load(queue_depth=self._sessions.unspoken_pieces)
+        waiting = sum(self._models.waiting().values())
+        load = self._measures.load(queue_depth=self._sessions.unspoken_pieces, waiting=waiting)
         tts_metrics.QUEUE_DEPTH.set(load.queue_depth)
+        tts_metrics.VOICES_WAITING.set(load.waiting)
         tts_metrics.SESSIONS.set(len(self._sessions))
         return Announcement(
             name=self._name,

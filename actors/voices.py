@@ -11,7 +11,7 @@ from actors.tts import TtsActor
 from actors.tts_messages import Forget, Imitate, LoadSynthesizer, TtsMessage
 from protocol.errors import Refused
 from protocol.ids import ModelId
-from protocol.ports import Reference
+from protocol.ports import Reference, SharesBase
 from protocol.speaking import ReferenceId
 
 log = structlog.get_logger()
@@ -22,7 +22,8 @@ class Voice:
     """A model that could be loaded.
 
     Attributes:
-        memory_mb: as its voice pack estimates it (0: unknown).
+        memory_mb: as its voice pack estimates it (0: unknown); of an adapter, without its base.
+        base: the model that it is an adapter of, and with whose weights it speaks.
         clones: whether it can imitate a recording.
     """
 
@@ -32,6 +33,7 @@ class Voice:
     title: str = ""
     licence: str = ""
     memory_mb: int = 0
+    base: ModelId | None = None
     clones: bool = False
 
 
@@ -42,12 +44,14 @@ class LoadedVoice:
     Attributes:
         ready: the model's sample rate in Hz, or `Refused`.
         ended: done when its memory is back.
+        shares: itself, while it is loaded and if it shares a base: on its own thread, but for what works on any.
     """
 
     model: ModelId
     ready: asyncio.Future[int]
     ended: asyncio.Future[None]
     actor: pykka.ActorRef[TtsActor] | None = None
+    shares: SharesBase | None = None
     _learning: dict[ReferenceId, asyncio.Future[None]] = field(default_factory=dict, init=False)
     _fault: str = field(default="", init=False)
 

@@ -30,10 +30,17 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Measured, not declared; 0 while nothing was measured yet."""
+    """Measured, not declared; 0 while nothing was measured yet.
+
+    Attributes:
+        queue_depth: pieces of text that are not spoken yet, of all sessions and models.
+        waiting: voices that wait now while another one computes with the base that they share. What each of them says
+            is in `queue_depth` already.
+    """
 
     rtf: _Measure = 0.0
     queue_depth: _Count = 0
+    waiting: _Count = 0
     p50_first_audio_ms: _Measure = 0.0
 
 
@@ -125,7 +132,10 @@ class ModelStatus:
         state: `known` could be loaded; `failed` could not: `reason` says why, `retry_in_ms` when it is tried again.
         users: sessions that hold it.
         idle_ms: since the last of them let it go; 0 while it is in use or not resident.
-        memory_mb: measured at loading, else estimated by its voice pack.
+        memory_mb: measured at loading, else estimated by its voice pack; of an adapter, without its base.
+        base: the model that it is an adapter of; its memory is shown there.
+        shared_by: other models in memory whose base it is. While there is one, so are its weights, whatever its state.
+        waiting: voices that wait now while another one computes with it.
     """
 
     model: ModelField
@@ -136,6 +146,9 @@ class ModelStatus:
     users: _Count = 0
     idle_ms: _Count = 0
     memory_mb: _Count = 0
+    base: ModelField | None = None
+    shared_by: _Count = 0
+    waiting: _Count = 0
     is_default: bool = False
     reason: Reason = ""
     retry_in_ms: _Count = 0

@@ -91,6 +91,7 @@ def _voices(tts: TtsWorkerSettings, packs: Sequence[VoicePack]) -> list[Voice]:
             title=pack.title,
             licence=pack.licence,
             memory_mb=pack.memory_mb,
+            base=pack.base,
             clones="zero_shot" in pack.tags,
         )
         for pack in packs

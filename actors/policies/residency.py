@@ -14,20 +14,25 @@ would mean waiting for a conversation to end. It is exceeded only when loading n
 
 from collections.abc import Mapping, Sequence
 
-from actors.policies.resident import Command, Evict, EvictReason, Limits, Load, Place, Refuse, Resident
+from actors.policies.caps import Caps, at
+from actors.policies.footprint import Footprint
+from actors.policies.resident import Command, Evict, EvictReason, Limits, Load, Need, Place, Refuse, Resident
 from protocol.ids import Millis, ModelId
 
 
 class Residency:
     """Ask for changes, then carry out what `due` says, and report how that went."""
 
-    def __init__(self, models: Mapping[ModelId, int], *, limits: Limits) -> None:
-        """`models`: each with its estimated memory in MB, the default one first."""
+    def __init__(self, models: Mapping[ModelId, Need], *, limits: Limits) -> None:
+        """`models`: each with what it is estimated to take, the default one first."""
         self._limits = limits
-        self._models = {model: Resident(memory) for model, memory in models.items()}
-        self._known = list(models)
+        self._models: dict[ModelId, Resident] = {}
+        self._known: dict[ModelId, Need] = {}
+        self._footprint = Footprint()
+        self._caps = Caps(self._models, self._footprint, limits)
         self._queue: list[ModelId] = []
         self._commands: list[Command] = []
+        self.know(models)
 
     def __getitem__(self, model: ModelId) -> Resident:
         """What is known of it; to read only."""
@@ -36,7 +41,7 @@ class Residency:
     @property
     def known(self) -> Sequence[ModelId]:
         """All that could be loaded, the default first."""
-        return self._known
+        return list(self._known)
 
     @property
     def waiting(self) -> Sequence[ModelId]:
@@ -45,7 +50,21 @@ class Residency:
 
     def at(self, *places: Place) -> list[ModelId]:
         """The models there."""
-        return [model for model, resident in self._models.items() if resident.place in places]
+        return at(self._models, *places)
+
+    @property
+    def memory_mb(self) -> int:
+        """Of all models that are in memory, or are coming or going."""
+        return self._caps.memory_mb(self.at("loading", "resident", "leaving"))
+
+    def shown_mb(self, model: ModelId) -> int:
+        """Its own and, of a base, what it shares: nothing is shown with two models."""
+        return self._models[model].memory_mb + self._footprint.of_base(model)
+
+    def sharing(self, model: ModelId) -> int:
+        """How many other models keep its weights in memory, as their base."""
+        others = self.at("loading", "resident", "leaving")
+        return sum(self._models[other].base == model for other in others if other != model)
 
     # --- wishes -----------------------------------------------------------------------------------------------------
     def hold(self, model: ModelId, hold: int, now: Millis) -> Millis:
@@ -103,12 +122,14 @@ class Residency:
         if resident.place in ("loading", "resident"):
             resident.stale = resident.renew = True
 
-    def know(self, models: Mapping[ModelId, int]) -> None:
+    def know(self, models: Mapping[ModelId, Need]) -> None:
         """These are the models now, the default one first; one that is missing goes as soon as nobody uses it."""
-        for model, memory in models.items():
-            known = self._models.setdefault(model, Resident(memory))
+        self._known = dict(models)
+        self._footprint.know(models.values())
+        for model, need in models.items():
+            known = self._models.setdefault(model, Resident(need.own_mb))
             known.stale = known.renew
-        self._known = list(models)
+            self._declare(model)
         for model in [m for m in self._models if m not in models]:
             self._models[model].stale, self._models[model].renew = True, False
             if model in self._queue:
@@ -116,14 +137,14 @@ class Residency:
             self._forget(model)
 
     # --- what became of it ------------------------------------------------------------------------------------------
-    def loaded(self, model: ModelId, now: Millis, measured_mb: int = 0) -> None:
-        """It takes work; 0 MB: not measured."""
+    def loaded(self, model: ModelId, now: Millis, measured_mb: int = 0, *, with_base: bool = True) -> None:
+        """It takes work; 0 MB: not measured. `with_base`: it has loaded its base, too, and not found it there."""
         resident = self._models[model]
         resident.place = "resident"
         resident.in_background = False
         resident.loaded_at = resident.last_used = now
         resident.failures, resident.fault = 0, ""
-        resident.measured_mb = max(resident.measured_mb, measured_mb)
+        self._footprint.measure(model, resident, measured_mb, with_base=with_base)
 
     def failed(self, model: ModelId, now: Millis, fault: str) -> None:
         """It could not be loaded; nobody waits for it any more."""
@@ -139,6 +160,7 @@ class Residency:
         resident = self._models[model]
         was_leaving = resident.place == "leaving"
         resident.place = "absent"
+        self._declare(model)
         if resident.renew:
             resident.in_background = True
             self._want(model)
@@ -171,7 +193,7 @@ class Residency:
     # --- inside -----------------------------------------------------------------------------------------------------
     @property
     def _default(self) -> ModelId | None:
-        return self._known[0] if self._known else None
+        return next(iter(self._known), None)
 
     def _want(self, model: ModelId) -> None:
         if self._models[model].place in ("absent", "leaving") and model not in self._queue:
@@ -194,7 +216,7 @@ class Residency:
 
     def _keep_caps(self, now: Millis) -> None:
         for model in self._victims(now):
-            if (reason := self._excess(self.at("resident", "loading"))) is None:
+            if (reason := self._caps.excess(self.at("resident", "loading"))) is None:
                 return
             self._evict(model, reason)
 
@@ -203,61 +225,27 @@ class Residency:
         resident = self._models[model]
         if resident.place == "leaving":
             return False
-        evicted, excess = self._room_for(model, now)
+        evicted, excess = self._caps.room_for(model, self._victims(now))
         if excess == "memory" or (excess == "cap" and not resident.holds):
             if any(not self._models[other].holds for other in self.at("loading")):
                 return False  # which could be evicted once it is loaded
-            self._refuse(model, self._no_room(model, excess))
+            self._refuse(model, self._caps.refusal(model, excess))
             self._forget(model)
             return True
         for victim, reason in evicted:
             self._evict(victim, reason)
-        leaving = self.at("leaving")
-        if leaving and self._excess([*self.at("resident", "loading"), *leaving, model]):
+        if self._caps.has_to_wait(model):
             return False
         self._queue.remove(model)
         resident.place = "loading"
         self._commands.append(Load(model))
         return True
 
-    def _room_for(self, model: ModelId, now: Millis) -> tuple[list[tuple[ModelId, EvictReason]], EvictReason | None]:
-        """Whom to evict for it, and what would still be exceeded."""
-        kept = [*self.at("resident", "loading"), model]
-        evicted: list[tuple[ModelId, EvictReason]] = []
-        victims = iter(self._victims(now))
-        while (reason := self._excess(kept)) is not None:
-            victim = next(victims, None)
-            if victim is None:
-                return evicted, reason
-            kept.remove(victim)
-            evicted.append((victim, reason))
-        return evicted, None
-
     def _victims(self, now: Millis) -> list[ModelId]:
-        """The idle models, who goes first first."""
-        shielded = self._limits.min_residency_ms
+        return self._caps.victims(now, last=self._default)
 
-        def rank(model: ModelId) -> tuple[bool, bool, Millis]:
-            resident = self._models[model]
-            return model == self._default, now < resident.loaded_at + shielded, resident.last_used
-
-        return sorted((model for model, resident in self._models.items() if resident.is_idle), key=rank)
-
-    def _excess(self, models: Sequence[ModelId]) -> EvictReason | None:
-        """The cap that these models together exceed, memory first."""
-        cap = self._limits.memory_cap_mb
-        if cap is not None and sum(self._models[model].memory_mb for model in models) > cap:
-            return "memory"
-        return "cap" if len(models) > self._limits.resident_cap else None
-
-    def _no_room(self, model: ModelId, excess: EvictReason) -> str:
-        limits = self._limits
-        if excess == "cap":
-            return f"{model} has no place: resident_cap is {limits.resident_cap}, and as many models are in use"
-        used = sum(
-            self._models[other].memory_mb for other in self.at("resident", "loading") if self._models[other].holds
-        )
-        return (
-            f"{model} needs {self._models[model].memory_mb} MB of memory_cap_mb {limits.memory_cap_mb}, "
-            f"of which {used} MB are in use"
-        )
+    def _declare(self, model: ModelId) -> None:
+        """From the next load on it is what its voice pack says; until it has gone, what was loaded."""
+        resident, need = self._models[model], self._known.get(model)
+        if need is not None and resident.place == "absent":
+            resident.estimated_mb, resident.base = need.own_mb, need.base

@@ -64,12 +64,36 @@ class Refuse:
 Command = Load | Evict | Refuse
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a model takes in MB, by its voice pack.
+
+    Attributes:
+        own_mb: of what no other model uses.
+        base: what it shares with all models that name the same. A model whose weights others adapt names itself.
+        base_mb: what that takes.
+    """
+
+    own_mb: int
+    base: ModelId | None = None
+    base_mb: int = 0
+
+
+def believed(measured_mb: int, estimated_mb: int) -> int:
+    """As measured, but not less than half of the estimate; 0 MB or less: not measured.
+
+    A model that is loaded into memory which another one has left behind does not make the process grow by its size.
+    """
+    return max(measured_mb, estimated_mb // 2) if measured_mb > 0 else estimated_mb
+
+
 @dataclass(slots=True)
 class Resident:
     """One model.
 
     Attributes:
-        estimated_mb: by its voice pack.
+        estimated_mb: by its voice pack; like all here, of what is its own.
+        base: which weights it shares, besides; see `Need`.
         measured_mb: at loading, the most so far.
         holds: of those who use it or wait for it.
         in_background: somebody wants it loaded without holding it.
@@ -78,6 +102,7 @@ class Resident:
     """
 
     estimated_mb: int
+    base: ModelId | None = None
     measured_mb: int = 0
     place: Place = "absent"
     holds: set[int] = field(default_factory=set)
@@ -92,12 +117,8 @@ class Resident:
 
     @property
     def memory_mb(self) -> int:
-        """What it is taken to need.
-
-        As measured, but not less than half of the estimate: a model that is loaded into memory which another one has
-        left behind does not make the process grow by its size.
-        """
-        return max(self.measured_mb, self.estimated_mb // 2) if self.measured_mb else self.estimated_mb
+        """What it is taken to need for itself, without its base."""
+        return believed(self.measured_mb, self.estimated_mb)
 
     @property
     def is_idle(self) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from actors.policies.residency import Residency
-from actors.policies.resident import Command, Evict, Limits, Load, Refuse
+from actors.policies.resident import Command, Evict, Limits, Load, Need, Refuse
 from protocol.ids import Millis, ModelId
 
 A, B, C = ModelId("a"), ModelId("b"), ModelId("c")
@@ -13,7 +13,8 @@ class Told:
     """A residency, and what it was told and says."""
 
     def __init__(self, sizes: dict[ModelId, int] | None = None, **limits: Any) -> None:
-        self.policy = Residency(sizes or {A: 100, B: 100, C: 100}, limits=Limits(**limits))
+        needs = {model: Need(size) for model, size in (sizes or {A: 100, B: 100, C: 100}).items()}
+        self.policy = Residency(needs, limits=Limits(**limits))
         self.now = Millis(0)
 
     def wait(self, ms: int) -> "Told":
@@ -217,7 +218,7 @@ def test_a_model_without_a_pack_goes_when_nobody_uses_it_and_is_forgotten() -> N
     told = Told()
     told.hold(B)
     told.loaded(B)
-    told.policy.know({A: 100})
+    told.policy.know({A: Need(100)})
     assert told.due() == []
     assert told.release(B) == [Evict(B, "reload")]
     assert told.gone(B) == []
@@ -229,7 +230,7 @@ def test_who_waits_for_a_model_whose_pack_has_gone_is_refused() -> None:
     told = Told()
     told.hold(A)
     told.hold(B)
-    told.policy.know({A: 100})
+    told.policy.know({A: Need(100)})
     assert told.due() == [Refuse(B, "the voice pack of b has gone")]
 
 

@@ -1,27 +1,43 @@
 """Whatever is asked for in whatever order: caps, use, times, order and pauses are honoured."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.policies.residency import Residency
-from actors.policies.resident import Evict, Limits, Load, Refuse
+from actors.policies.resident import Evict, Limits, Load, Need, Refuse
 from protocol.ids import Millis, ModelId
+from tests.policies.naive_memory import NaiveMemory
 
 MODELS: Final = tuple(ModelId(name) for name in "abcde")
 DEFAULT: Final = MODELS[0]
-_SIZES: Final = st.integers(1, 200)
+_BASES: Final = (MODELS[0], MODELS[1], None)
 _model = st.sampled_from(MODELS)
+
+
+def _five(each: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    return st.lists(each, min_size=len(MODELS), max_size=len(MODELS))
+
+
+_SIZES: Final = st.tuples(_five(st.integers(0, 120)), _five(st.integers(1, 200)))
+"""Of what is each model's own, and of what it shares if others name it as their base."""
+
+
+def _needs(owns: Sequence[int], bases: Sequence[ModelId | None], shared: Sequence[int]) -> dict[ModelId, Need]:
+    sizes: dict[ModelId | None, int] = {None: 0, **dict(zip(MODELS, shared, strict=True))}
+    return {model: Need(own, base, sizes[base]) for model, own, base in zip(MODELS, owns, bases, strict=True)}
 
 
 class ResidencyMachine(RuleBasedStateMachine):
     """A worker that carries out what the policy says, and keeps a record of its own."""
 
     @initialize(
-        sizes=st.lists(_SIZES, min_size=len(MODELS), max_size=len(MODELS)),
+        bases=_five(st.sampled_from(_BASES)),
+        estimated=_SIZES,
+        true=st.none() | _SIZES,
         ttl_ms=st.integers(0, 50),
         min_residency_ms=st.integers(0, 50),
         resident_cap=st.integers(1, 4),
@@ -31,7 +47,9 @@ class ResidencyMachine(RuleBasedStateMachine):
     def begin(
         self,
         *,
-        sizes: list[int],
+        bases: list[ModelId | None],
+        estimated: tuple[list[int], list[int]],
+        true: tuple[list[int], list[int]] | None,
         ttl_ms: int,
         min_residency_ms: int,
         resident_cap: int,
@@ -47,7 +65,9 @@ class ResidencyMachine(RuleBasedStateMachine):
             first_pause_ms=10,
             longest_pause_ms=35,
         )
-        self.policy = Residency(dict(zip(MODELS, sizes, strict=True)), limits=self.limits)
+        estimates, truth = (_needs(owns, bases, shared) for owns, shared in (estimated, true or estimated))
+        self.memory = NaiveMemory(estimates, truth)
+        self.policy = Residency(estimates, limits=self.limits)
         self.now = Millis(0)
         self.number = 0
         self.holds: dict[int, ModelId] = {}
@@ -111,15 +131,19 @@ class ResidencyMachine(RuleBasedStateMachine):
 
     # --- what becomes of it ------------------------------------------------------------------------------------------
     @precondition(lambda self: self.loading)
-    @rule(data=st.data(), measured=st.just(0) | _SIZES)
-    def a_load_ends_well(self, data: st.DataObject, measured: int) -> None:
-        model = data.draw(st.sampled_from(self.loading))
-        self.loading.remove(model)
-        self.policy.loaded(model, self.now, measured)
-        self.resident[model] = self.used[model] = self.now
-        self.failures.pop(model, None)
-        self.background.discard(model)
-        self._carry_out()
+    @rule(data=st.data(), is_measured=st.booleans())
+    def a_load_ends_well(self, data: st.DataObject, *, is_measured: bool) -> None:
+        self._end_load(data.draw(st.sampled_from(self.loading)), is_measured=is_measured)
+
+    @rule(model=_model, is_held=st.booleans(), is_measured=st.booleans())
+    def a_model_comes_at_once(self, model: ModelId, *, is_held: bool, is_measured: bool) -> None:
+        """And so do those that were in the queue before it: many are in memory then."""
+        (self.somebody_uses if is_held else self.somebody_wants_it_resident)(model)
+        while model in (*self.queue, *self.loading) and (self.loading or self.leaving):
+            if self.loading:
+                self._end_load(self.loading[0], is_measured=is_measured)
+            else:
+                self._end_leaving(self.leaving[0])
 
     @precondition(lambda self: self.loading)
     @rule(data=st.data())
@@ -136,11 +160,7 @@ class ResidencyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.leaving)
     @rule(data=st.data())
     def memory_comes_back(self, data: st.DataObject) -> None:
-        model = data.draw(st.sampled_from(self.leaving))
-        self.leaving.remove(model)
-        self.policy.gone(model)
-        self._renew(model)
-        self._carry_out()
+        self._end_leaving(data.draw(st.sampled_from(self.leaving)))
 
     @precondition(lambda self: self.resident)
     @rule(data=st.data())
@@ -163,6 +183,24 @@ class ResidencyMachine(RuleBasedStateMachine):
             self.now = deadline
             assert self._carry_out(), "the deadline was for nothing"
         self.now = Millis(end)
+        self._carry_out()
+
+    def _end_load(self, model: ModelId, *, is_measured: bool) -> None:
+        """Measured is what it has really taken, with its base if nobody else had brought that."""
+        self.loading.remove(model)
+        with_base = not any(self._shares(model, other) for other in (*self.resident, *self.leaving, *self.loading))
+        measured = self.memory.loading_takes(model, with_base=with_base) if is_measured else 0
+        self.memory.history.append((model, measured, with_base))
+        self.policy.loaded(model, self.now, measured, with_base=with_base)
+        self.resident[model] = self.used[model] = self.now
+        self.failures.pop(model, None)
+        self.background.discard(model)
+        self._carry_out()
+
+    def _end_leaving(self, model: ModelId) -> None:
+        self.leaving.remove(model)
+        self.policy.gone(model)
+        self._renew(model)
         self._carry_out()
 
     # --- the worker --------------------------------------------------------------------------------------------------
@@ -207,6 +245,8 @@ class ResidencyMachine(RuleBasedStateMachine):
         assert not is_one_more or self._held(model), "nobody would use what exceeds the cap"
         cap = self.limits.memory_cap_mb
         assert cap is None or self._memory([*self.resident, *self.loading, *self.leaving, model]) <= cap
+        if any(self._shares(model, other) for other in self.leaving):
+            assert any(self._shares(model, other) for other in (*self.resident, *self.loading)), "its base just goes"
 
     def _check_refusal(self, model: ModelId) -> None:
         """Only if there is no room beside what is in use."""
@@ -221,7 +261,11 @@ class ResidencyMachine(RuleBasedStateMachine):
         return model in self.holds.values()
 
     def _memory(self, models: Sequence[ModelId]) -> int:
-        return sum(self.policy[model].memory_mb for model in models)
+        return self.memory.counted(models)
+
+    def _shares(self, model: ModelId, other: ModelId) -> bool:
+        base = self.memory.needs[model].base
+        return base is not None and self.memory.needs[other].base == base
 
     def _expires_at(self, model: ModelId) -> int:
         return max(self.used[model] + self.limits.ttl_ms, self.resident[model] + self.limits.min_residency_ms)
@@ -253,6 +297,16 @@ class ResidencyMachine(RuleBasedStateMachine):
         if len(kept) > self.limits.resident_cap or (cap is not None and self._memory(kept) > cap):
             assert all(self._held(model) for model in self.resident)
         assert len(self.loading) <= self.limits.max_parallel_loads
+
+    @invariant()
+    def memory_is_counted_right(self) -> None:
+        if not hasattr(self, "policy"):
+            return
+        held = [*self.resident, *self.loading, *self.leaving]
+        assert self.policy.memory_mb == self._memory(held)
+        if self.memory.exact:
+            assert self.policy.memory_mb == self.memory.really(held)
+            assert self.limits.memory_cap_mb is None or self.memory.really(held) <= self.limits.memory_cap_mb
 
     @invariant()
     def nobody_outstays_its_time(self) -> None:
@@ -296,4 +350,4 @@ class ResidencyMachine(RuleBasedStateMachine):
 
 
 TestResidencyMachine = ResidencyMachine.TestCase
-TestResidencyMachine.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestResidencyMachine.settings = settings(max_examples=400, stateful_step_count=40, deadline=None)
