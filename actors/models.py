@@ -230,6 +230,7 @@ class ModelManager:
             return
         reason = str(error) or type(error).__name__
         fault = fault_of(error)
+        self._overlapping.discard(voice.model)
         self._residency.failed(voice.model, self._now(), reason)
         tts_metrics.LOAD_FAILURES.labels(fault).inc()
         log.error("a voice cannot be loaded", model=voice.model, reason=reason, fault=fault)

@@ -1,7 +1,7 @@
 """A TTS worker between a bus in memory and a gateway that pulls, all in a time that the test moves on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -205,11 +205,14 @@ class Stage:
 
 @asynccontextmanager
 async def a_stage(
-    *synthesizers: Synthesizer, load: Callable[[], Synthesizer] | None = None, **options: object
+    *synthesizers: Synthesizer,
+    load: Callable[[], Synthesizer] | None = None,
+    voices: Sequence[Voice] = (),
+    **options: object,
 ) -> AsyncIterator[Stage]:
     """A worker with these voices (a fake one if none is named), subscribed and warm."""
     bus, registry, time = FakeBus(), FakeRegistry(), ManualTime()
-    voices = [
+    voices = voices or [
         Voice(
             model=s.model,
             languages=("en",),
