@@ -55,6 +55,7 @@ class Router:
         default_voice: what a session gets that names none, as long as it is there; any other voice otherwise.
         warmer: loads what is in nobody's memory; without one, `fallback` is `wait`.
         clock: monotonic seconds.
+        advise: on a model that nobody has: what to do about it, or nothing.
         first_tie: where this router begins to take turns among equals; another number for each process.
     """
 
@@ -65,12 +66,14 @@ class Router:
         default_voice: ModelId | None = None,
         warmer: Warmer | None = None,
         clock: Callable[[], float] = time.monotonic,
+        advise: Callable[[ModelId], str] = lambda _: "",
         first_tie: int = 0,
     ) -> None:
         self._registry = registry
         self._default_voice = default_voice
         self._warmer = warmer
         self._clock = clock
+        self._advise = advise
         self._ties = first_tie
         self._roster = Roster()
         self._watchers: list[OnChange] = []
@@ -187,14 +190,19 @@ class Router:
             when_cold = "wait" if when_cold == "fallback" else when_cold
         elif when_cold == "fallback" and (model := wanted.model or self._default_voice) is not None:
             unable = self._warmer.unable(model)
-        return place(
-            self._roster,
-            wanted,
-            when_cold=when_cold,
-            preferred=self._default_voice,
-            tie=(self._ties * _SCATTER & 0xFFFF_FFFF) >> 8,
-            unable_to_load=unable,
-        )
+        try:
+            return place(
+                self._roster,
+                wanted,
+                when_cold=when_cold,
+                preferred=self._default_voice,
+                tie=(self._ties * _SCATTER & 0xFFFF_FFFF) >> 8,
+                unable_to_load=unable,
+            )
+        except Refused as refused:
+            if refused.code != "no-such-model" or wanted.model is None or not (hint := self._advise(wanted.model)):
+                raise
+            raise Refused(refused.code, f"{refused.reason}; {hint}") from None
 
     def _carry_out(self, decision: Decision) -> None:
         placement = decision.placement

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from actors.bootstrap.advice import advised
 from actors.bootstrap.bus import connect
 from actors.bootstrap.registry import open_registry
 from actors.fleet import Fleet
@@ -139,10 +140,13 @@ async def load(
         there = holders(fleet.workers() if worker is None else [fleet.worker(worker)], model)
         if there:
             return Steered(worker=there[0].worker.name, model=_status(there[0], model), was_so_before=True)
-        target = worker or where_to_load(fleet.workers(), model).worker.name
-        on_begin(target)
         began = time.monotonic()
-        view = await fleet.load(target, model)
+        try:
+            target = worker or where_to_load(fleet.workers(), model).worker.name
+            on_begin(target)
+            view = await fleet.load(target, model)
+        except Refused as refused:
+            raise advised(refused, model) from None
         return Steered(worker=target, model=_status(view, model), took_s=time.monotonic() - began)
 
 

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
+from actors.bootstrap.advice import VoiceAdvice
 from actors.bootstrap.bus import connect
 from actors.bootstrap.process import run_part
 from actors.bootstrap.ready import say_ready
@@ -73,7 +74,14 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(registry.close)
         warmer = Warmer(bus, clock=time.monotonic)
         stack.push_async_callback(warmer.close)
-        router = Router(registry, default_voice=ModelId(settings.voice), warmer=warmer, first_tie=os.getpid())
+        advice = VoiceAdvice()
+        router = Router(
+            registry,
+            default_voice=ModelId(settings.voice),
+            warmer=warmer,
+            advise=advice.on,
+            first_tie=os.getpid(),
+        )
         await router.start()
         routing = RoutingService(bus, router)
         stack.callback(routing.stop)
@@ -106,6 +114,7 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         await stack.enter_async_context(_listening(settings, gateway, fleet, references))
         _set_aside_what_stays()
         say_ready("gateway", _url(settings))
+        await asyncio.to_thread(advice.read)
         await stop.wait()
 
 

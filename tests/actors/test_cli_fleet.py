@@ -303,19 +303,31 @@ async def test_voice_packs_are_read_anew_by_all_that_have_some(deployment: Deplo
     ("arguments", "said"),
     [
         (("models", "load", "nobody"), "no-such-model: no worker that is ready knows nobody; there are: hibari-heart"),
+        (("models", "load", "piper-alan"), "; it is not pulled: antiphon voices pull piper-alan, then antiphon models"),
         (("models", "load", "piper-joe", "--worker", "nobody"), "no-such-worker: there is no worker nobody"),
         (("models", "list", "nobody"), "no-such-worker"),
         (("workers", "drain", "nobody"), "there are: tts-0"),
     ],
 )
 async def test_what_is_not_there_is_one_line_and_status_1(
-    deployment: Deployment, arguments: tuple[str, ...], said: str
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
+    monkeypatch.setenv("ANTIPHON_CACHE_DIR", str(tmp_path))  # where nothing was pulled
     await deployment.worker()
     status, output = await deployment.run(*arguments)
     assert status == 1
     assert said in output
     assert len(output.splitlines()) == 1
+
+
+async def test_a_worker_that_lacks_a_voice_is_answered_for_with_the_way_to_get_it(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ANTIPHON_CACHE_DIR", str(tmp_path))
+    await deployment.worker()
+    status, output = await deployment.run("models", "load", "piper-alan", "--worker", "tts-0")
+    assert status == 1
+    assert "here; it is not pulled: antiphon voices pull piper-alan, then antiphon models reload" in output
 
 
 async def test_no_server_is_one_line_that_names_it() -> None:
