@@ -11,8 +11,9 @@ import typer
 import uvloop
 from rich.console import Console
 
-from tests.bench.options import Options, Target
+from tests.bench.options import GpuOptions, Options, Target
 from tests.bench.results import Findings, show, write
+from tests.checkpoints.sizes import Size
 from tests.e2e.system import ROOT, System
 
 _TABLE_WIDTH: Final = 100
@@ -33,6 +34,7 @@ NAMES: Final = (
     "failover",
     "swap",
     "registry",
+    "gpu",
 )
 
 
@@ -42,7 +44,12 @@ def main(
     runs: Annotated[int | None, typer.Option(help="Repetitions in each session.")] = None,
     sessions: Annotated[list[int] | None, typer.Option(help="Sessions side by side; may be repeated.")] = None,
     voice: Annotated[list[str] | None, typer.Option(help="Models (fal, synthesis); may be repeated.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="How long to watch (idle).")] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long to watch (idle), to speak (gpu).")] = None,
+    family: Annotated[list[str] | None, typer.Option(help="csm, xtts, cosyvoice2 (gpu); may be repeated.")] = None,
+    size: Annotated[Size, typer.Option(help="Of the random weights (gpu).")] = "real",
+    device: Annotated[str, typer.Option(help="Where they compute (gpu).")] = "cuda:0",
+    dtype: Annotated[list[str] | None, typer.Option(help="bfloat16, float16, float32 (gpu).")] = None,
+    compiled: Annotated[bool | None, typer.Option("--compile/--no-compile", help="CSM compiled, too (gpu).")] = None,
     url: Annotated[str | None, typer.Option(help="A running gateway; without it, a system is started.")] = None,
     nats: Annotated[str | None, typer.Option(help="That system's NATS server.")] = None,
     out: Annotated[Path, typer.Option(help="Where the JSON files go.")] = ROOT / "bench-results",
@@ -57,13 +64,23 @@ def main(
     if (url is None) != (nats is None):
         raise typer.BadParameter("--url and --nats belong together: the gateway and the NATS server of one system")
     running = Target(url=url, nats_url=nats) if url and nats else None
-    options = Options(runs=runs, sessions=tuple(sessions or ()), voices=tuple(voice or ()), seconds=seconds)
+    gpu = GpuOptions(
+        families=tuple(family or ()), size=size, device=device, dtypes=tuple(dtype or ()), compiled=compiled
+    )
+    options = Options(runs=runs, sessions=tuple(sessions or ()), voices=tuple(voice or ()), seconds=seconds, gpu=gpu)
     console = Console()
     console.width = max(console.width, _TABLE_WIDTH)
+    failed = False
     for name in names or NAMES:
+        if not names and (reason := _why_skipped(name)):
+            console.print(reason)
+            continue
         findings = run(name, running, options)
         show(name, findings, console)
         console.print(f"written to {write(name, _runs(name, options), findings, out)}\n", soft_wrap=True)
+        failed = failed or bool(findings.about.get("failed"))
+    if failed:
+        raise typer.Exit(1)
 
 
 def run(name: str, running: Target | None, options: Options) -> Findings:
@@ -73,6 +90,12 @@ def run(name: str, running: Target | None, options: Options) -> Findings:
     with _target(name, running) as target:
         uvloop.run(measure(target, options, findings))
     return findings
+
+
+def _why_skipped(name: str) -> str | None:
+    """Why it cannot be had here, of a bench that nobody has asked for by name."""
+    why = getattr(importlib.import_module(f"tests.bench.{name}"), "why_skipped", None)
+    return None if why is None else str(why() or "") or None
 
 
 def _runs(name: str, options: Options) -> int:

@@ -4,7 +4,7 @@ import platform
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -38,10 +38,15 @@ class Metric:
 
 
 class Findings:
-    """Metrics by name, in the order in which they were first mentioned."""
+    """Metrics by name, in the order in which they were first mentioned.
+
+    Attributes:
+        about: what else a reader of the file has to know; `failed` says what could not be measured, and why.
+    """
 
     def __init__(self) -> None:
         self.metrics: dict[str, Metric] = {}
+        self.about: dict[str, Any] = {}
 
     def add(self, name: str, value: float | None, unit: str = "ms") -> None:
         """One more value; None says that it could not be taken, and adds none."""
@@ -63,13 +68,15 @@ def versions() -> dict[str, str]:
 
 def write(name: str, runs: int, findings: Findings, folder: Path) -> Path:
     """`folder`/NAME.json."""
-    document = {
+    document: dict[str, Any] = {
         "name": name,
         "machine": machine(),
         "versions": versions(),
         "runs": runs,
         "metrics": {key: metric.summary() for key, metric in findings.metrics.items()},
     }
+    if findings.about:
+        document["about"] = findings.about
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")

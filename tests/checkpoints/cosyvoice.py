@@ -1,4 +1,4 @@
-"""A tiny CosyVoice 2 with random weights, in the files and the layout that the real one is published in.
+"""A CosyVoice 2 with random weights, in the files and the layout that the real one is published in.
 
 It says noise, at a voice's level: about two speech tokens (80 ms) for each letter.
 """
@@ -11,12 +11,14 @@ import numpy as np
 import soundfile
 
 from adapters.tts.cosyvoice_code import find_code
+from tests.checkpoints.cosyvoice_config import QWEN, config
+from tests.checkpoints.sizes import Size
 
 SAID: Final = "this is the voice to imitate."
 METADATA: Final = """\
 family: cosyvoice2
 model_id: {model}
-title: Tiny CosyVoice 2 with random weights
+title: CosyVoice 2 with random weights
 languages: [zh, en, ja, ko]
 sample_rate: 24000
 tags: [zero_shot]
@@ -35,162 +37,26 @@ source:
     - path: CosyVoice-BlankEN/config.json
     - path: CosyVoice-BlankEN/model.safetensors
 """
-CONFIG: Final = """\
-# seeds, as the published file has them
-__set_seed1: !apply:random.seed [1986]
-__set_seed2: !apply:numpy.random.seed [1986]
-__set_seed3: !apply:torch.manual_seed [1986]
-
-# fixed params
-sample_rate: 24000
-llm_input_size: 64
-llm_output_size: 64
-spk_embed_dim: 192
-qwen_pretrain_path: ''
-token_frame_rate: 25
-token_mel_ratio: 2
-
-# stream related params
-chunk_size: 25 # in tokens
-num_decoding_left_chunks: -1 # all of them
-
-llm: !new:cosyvoice.llm.llm.Qwen2LM
-    llm_input_size: !ref <llm_input_size>
-    llm_output_size: !ref <llm_output_size>
-    speech_token_size: 6561
-    length_normalized_loss: True
-    lsm_weight: 0
-    mix_ratio: [5, 15]
-    llm: !new:cosyvoice.llm.llm.Qwen2Encoder
-        pretrain_path: !ref <qwen_pretrain_path>
-    sampling: !name:cosyvoice.utils.common.ras_sampling
-        top_p: 0.8
-        top_k: 25
-        win_size: 10
-        tau_r: 0.1
-
-flow: !new:cosyvoice.flow.flow.CausalMaskedDiffWithXvec
-    input_size: 512
-    output_size: 80
-    spk_embed_dim: !ref <spk_embed_dim>
-    output_type: 'mel'
-    vocab_size: 6561
-    input_frame_rate: !ref <token_frame_rate>
-    only_mask_loss: True
-    token_mel_ratio: !ref <token_mel_ratio>
-    pre_lookahead_len: 3
-    encoder: !new:cosyvoice.transformer.upsample_encoder.UpsampleConformerEncoder
-        output_size: 512
-        attention_heads: 8
-        linear_units: 64
-        num_blocks: 1
-        dropout_rate: 0.1
-        positional_dropout_rate: 0.1
-        attention_dropout_rate: 0.1
-        normalize_before: True
-        input_layer: 'linear'
-        pos_enc_layer_type: 'rel_pos_espnet'
-        selfattention_layer_type: 'rel_selfattn'
-        input_size: 512
-        use_cnn_module: False
-        macaron_style: False
-        static_chunk_size: !ref <chunk_size>
-    decoder: !new:cosyvoice.flow.flow_matching.CausalConditionalCFM
-        in_channels: 240
-        n_spks: 1
-        spk_emb_dim: 80
-        cfm_params: !new:omegaconf.DictConfig
-            content:
-                sigma_min: 1e-06
-                solver: 'euler'
-                t_scheduler: 'cosine'
-                training_cfg_rate: 0.2
-                inference_cfg_rate: 0.7
-                reg_loss_type: 'l1'
-        estimator: !new:cosyvoice.flow.decoder.CausalConditionalDecoder
-            in_channels: 320
-            out_channels: 80
-            channels: [32]
-            dropout: 0.0
-            attention_head_dim: 16
-            n_blocks: 1
-            num_mid_blocks: 1
-            num_heads: 2
-            act_fn: 'gelu'
-            static_chunk_size: !ref <chunk_size> * <token_mel_ratio>
-            num_decoding_left_chunks: !ref <num_decoding_left_chunks>
-
-hift: !new:cosyvoice.hifigan.generator.HiFTGenerator
-    in_channels: 80
-    base_channels: 32
-    nb_harmonics: 8
-    sampling_rate: !ref <sample_rate>
-    nsf_alpha: 0.1
-    nsf_sigma: 0.003
-    nsf_voiced_threshold: 10
-    upsample_rates: [8, 5, 3]
-    upsample_kernel_sizes: [16, 11, 7]
-    istft_params:
-        n_fft: 16
-        hop_len: 4
-    resblock_kernel_sizes: [3, 7, 11]
-    resblock_dilation_sizes: [[1, 3, 5], [1, 3, 5], [1, 3, 5]]
-    source_resblock_kernel_sizes: [7, 7, 11]
-    source_resblock_dilation_sizes: [[1, 3, 5], [1, 3, 5], [1, 3, 5]]
-    lrelu_slope: 0.1
-    audio_limit: 0.99
-    f0_predictor: !new:cosyvoice.hifigan.f0_predictor.ConvRNNF0Predictor
-        num_class: 1
-        in_channels: 80
-        cond_channels: 16
-
-# what only training needs, and what nobody has who only speaks
-hifigan: !new:cosyvoice.hifigan.hifigan.HiFiGan
-    generator: !ref <hift>
-    discriminator: !new:a_package_for_training.Discriminator
-    mel_spec_transform: [
-        !ref <mel_spec_transform1>
-    ]
-
-parquet_opener: !name:a_package_for_training.parquet_opener
-get_tokenizer: !name:cosyvoice.tokenizer.tokenizer.get_qwen_tokenizer
-    token_path: !ref <qwen_pretrain_path>
-    skip_special_tokens: True
-allowed_special: 'all'
-feat_extractor: !name:matcha.utils.audio.mel_spectrogram
-    n_fft: 1920
-    num_mels: 80
-    sampling_rate: !ref <sample_rate>
-    hop_size: 480
-    win_size: 1920
-    fmin: 0
-    fmax: 8000
-    center: False
-
-data_pipeline: [
-    !ref <parquet_opener>,
-]
-
-train_conf:
-    optim: adam
-"""
 _END: Final = 4.4
 """Of the logit of the end: it comes soon after the shortest length that the library allows."""
 
 
-def build_cosyvoice(folder: Path) -> Path:
-    """Write the files, as FunAudioLLM publishes CosyVoice2-0.5B."""
+def build_cosyvoice(folder: Path, *, size: Size = "tiny", device: str = "cpu") -> Path:
+    """Write the files, as FunAudioLLM publishes CosyVoice2-0.5B.
+
+    What learns a voice from a recording stays tiny. `device` is where the random numbers are made.
+    """
     import torch  # noqa: PLC0415  # only where the extra is installed
 
     from adapters.tts.cosyvoice_files import spoken_part  # noqa: PLC0415  # as above
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cosyvoice2.yaml").write_text(CONFIG, encoding="utf-8")
+    (folder / "cosyvoice2.yaml").write_text(config(size), encoding="utf-8")
     code = find_code()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(20)
-        blank = _blank_language_model(folder / "CosyVoice-BlankEN")
-        parts = code.load_yaml(spoken_part(CONFIG), overrides={"qwen_pretrain_path": str(blank)})
+        blank = _blank_language_model(folder / "CosyVoice-BlankEN", size, device)
+        parts = code.load_yaml(spoken_part(config(size)), overrides={"qwen_pretrain_path": str(blank)})
         for name in ("llm", "flow", "hift"):
             parts[name].float()
     with torch.no_grad():
@@ -223,7 +89,7 @@ def recording(seconds: float = 2.3, *, pitch_hz: float = 140.0, rate: int = 24_0
     return (0.1 * hum * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * time))).astype(np.float32)
 
 
-def _blank_language_model(folder: Path) -> Path:
+def _blank_language_model(folder: Path, size: Size, device: str) -> Path:
     """Letters for tokens; in the precision of the published one, which nothing else of it has."""
     import torch  # noqa: PLC0415  # as above
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: PLC0415  # as above
@@ -235,11 +101,9 @@ def _blank_language_model(folder: Path) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     end = "<|endoftext|>"
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=end, pad_token=end).save_pretrained(folder)
-    config = Qwen2Config(
-        vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=4096, tie_word_embeddings=True,
-    )  # fmt: skip
-    Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    described = Qwen2Config(tie_word_embeddings=True, **QWEN[size])
+    with torch.device(device):
+        Qwen2ForCausalLM(described).to(torch.bfloat16).save_pretrained(folder)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""A tiny CSM with random weights, and LoRA adapters of it, in the files in which the real ones are published.
+"""A CSM with random weights, and LoRA adapters of it, in the files in which the real ones are published.
 
 It says noise, at a voice's level. It never ends by itself: a pack's `longest_char_ms` gives it speech's pace.
 """
@@ -7,15 +7,12 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from tests.checkpoints.csm_tokens import make_processor
+from tests.checkpoints.sizes import Size
+
 CODEBOOKS: Final = 8
 ENTRIES: Final = 64
 OPTIONS: Final = {"longest_char_ms": 36, "longest_extra_ms": 0}
-CHAT: Final = (
-    "{%- for m in messages %}{{- bos_token + '[' + m['role'] + ']' }}{%- for c in m['content'] %}"
-    "{%- if c['type'] == 'text' %}{{- c['text'] + '<|end_of_text|>' }}"
-    "{%- elif c['type'] == 'audio' %}{{- '<|AUDIO|><|audio_eos|>' }}{%- endif %}{%- endfor %}{%- endfor %}"
-)
-"""As in the real `chat_template.jinja`: whose turn, what is said, and how it sounded."""
 _TARGETS: Final = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 """Which layers Unsloth adapts."""
 _LOUDER: Final = 0.1
@@ -23,7 +20,7 @@ _LOUDER: Final = 0.1
 _METADATA: Final = """\
 family: csm
 model_id: {model}
-title: Tiny CSM with random weights
+title: CSM with random weights
 languages: [en]
 sample_rate: 24000
 tags: [{tags}]
@@ -37,21 +34,29 @@ source:
 """
 
 
-def build_csm(folder: Path) -> Path:
-    """Write the files, weights in two parts under an index, as `sesame/csm-1b` has them."""
-    import torch  # noqa: PLC0415  # only where the extra is installed
-    from transformers import CsmForConditionalGeneration  # noqa: PLC0415  # as above
+def build_csm(folder: Path, *, size: Size = "tiny", device: str = "cpu") -> Path:
+    """Write the files, weights in several parts under an index, as `sesame/csm-1b` has them.
 
-    processor = _processor()
-    with torch.random.fork_rng(devices=[]):
+    At real size weights are written in bfloat16 (the published ones are float32): half the disk and memory, and a
+    loader converts them anyway. `device` is where the random numbers are made.
+    """
+    import torch  # noqa: PLC0415  # only where the extra is installed
+    from transformers import CsmConfig, CsmForConditionalGeneration  # noqa: PLC0415  # as above
+
+    processor = make_processor(size)
+    config = _config(processor.tokenizer) if size == "tiny" else CsmConfig()
+    dtype = torch.float32 if size == "tiny" else torch.bfloat16
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(7)
-        model = CsmForConditionalGeneration(_config(processor.tokenizer))
+        model = CsmForConditionalGeneration._from_config(config, dtype=dtype)
+        model.codec_model.float()  # as it is loaded
         _make_audible(model)
     model.generation_config.update(do_sample=True, temperature=0.9, max_new_tokens=125, use_cache=True)
+    rest = config.num_codebooks - 1
     model.depth_decoder.generation_config.update(
-        do_sample=True, temperature=0.9, min_new_tokens=CODEBOOKS - 1, max_new_tokens=CODEBOOKS - 1
+        do_sample=True, temperature=0.9, min_new_tokens=rest, max_new_tokens=rest
     )
-    model.save_pretrained(folder, max_shard_size="700KB")
+    model.save_pretrained(folder, max_shard_size="700KB" if size == "tiny" else "2GB")
     processor.save_pretrained(folder)
     _name_as_published(folder)
     return folder
@@ -100,44 +105,6 @@ def build_packs(root: Path, *adapters: str, **options: Any) -> Path:
     for seed, name in enumerate(adapters, 1):
         write_pack(build_lora(base, root / "csm" / name, seed=seed), model=f"csm-{name}", base="csm-tiny")
     return root
-
-
-def _processor() -> Any:
-    from tokenizers import (  # noqa: PLC0415  # only where the extra is installed
-        Tokenizer,
-        decoders,
-        models,
-        pre_tokenizers,
-        processors,
-        trainers,
-    )
-    from transformers import (  # noqa: PLC0415  # as above
-        CsmProcessor,
-        EncodecFeatureExtractor,
-        PreTrainedTokenizerFast,
-    )
-
-    special = ["<|begin_of_text|>", "<|end_of_text|>", "<|AUDIO|>", "<|audio_eos|>"]
-    tokens = Tokenizer(models.BPE())
-    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokens.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    tokens.train_from_iterator(["[0]Hello from a tiny model. This is a test"], trainer)
-    tokens.post_processor = processors.TemplateProcessing(
-        single=f"{special[0]} $A {special[1]}", special_tokens=[(special[0], 0), (special[1], 1)]
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=tokens,
-        bos_token=special[0],
-        eos_token=special[1],
-        pad_token=special[1],
-        audio_token=special[2],
-        audio_eos_token=special[3],
-    )
-    sound = EncodecFeatureExtractor(feature_size=1, sampling_rate=24_000)
-    return CsmProcessor(feature_extractor=sound, tokenizer=tokenizer, chat_template=CHAT)
 
 
 def _config(tokenizer: Any) -> Any:
@@ -200,7 +167,8 @@ def _make_audible(model: Any) -> None:
         for name, parameter in codec.named_parameters():
             if "layer_scale" in name:
                 parameter.fill_(1.0)
-        codes = torch.randint(1, ENTRIES, (1, CODEBOOKS, 50))
+        entries, books = codec.config.codebook_size, codec.config.num_quantizers
+        codes = torch.randint(1, entries, (1, books, 50))
         sound = codec.decode(codes).audio_values
         last = codec.decoder.decoder_seanet.layers[-1].conv
         last.weight.mul_(_LOUDER / sound.std())
