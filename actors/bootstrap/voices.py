@@ -98,8 +98,10 @@ class Voices:
         """Begin a pack in the user's folder; returns the new folder.
 
         Raises:
-            SettingsInvalid: it exists already.
+            SettingsInvalid: it exists already, or no adapter knows the family.
         """
+        if family not in FAMILIES:
+            raise SettingsInvalid(f"there is no family of voices {family!r}; there are: {', '.join(FAMILIES)}")
         return str(new_pack(self._settings.voicepacks_dir or default_user_folder(), family, name))
 
     def _get(self, name: str) -> VoicePack:

@@ -6,8 +6,11 @@ from typing import Final
 
 from protocol.errors import LoadFault, ModelUnavailable, SynthesisFailed
 
-_NO_MEMORY: Final = ("failed to allocate memory", "bad allocation", "bad_alloc", "out of memory")
-"""How onnxruntime and torch say it; onnxruntime has no class of its own for it."""
+_NO_MEMORY: Final = (
+    "failed to allocate memory", "bad allocation", "bad_alloc", "out of memory", "cannot allocate memory",
+    "failed to map segment",
+)  # fmt: skip
+"""How onnxruntime, torch, the system and, of a library that it has no room for, its loader say it."""
 LONGEST_REASON: Final = 500
 
 

@@ -189,6 +189,12 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
     assert invoke("new", name).exit_code == 2
 
 
+def test_a_family_that_no_adapter_knows_is_refused_with_those_that_are(home: Path) -> None:
+    result = invoke("new", "pipr/mine")
+    assert "there is no family of voices 'pipr'; there are: cosyvoice2, csm" in str(result.exception)
+    assert not (home / "pipr").exists()
+
+
 def test_a_voice_that_does_not_exist_is_refused_with_those_that_do() -> None:
     result = invoke("pull", "piper-nobody")
     assert "there is no voice piper-nobody; there are: cosyvoice2-05b" in str(result.exception)

@@ -78,6 +78,8 @@ def test_half_a_model_is_told_as_such(tmp_path: Path) -> None:
         (RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : bad allocation"), "memory"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), "memory"),
         (RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer"), "memory"),
+        (OSError(12, "Cannot allocate memory"), "memory"),
+        (ImportError("onnx_cpp2py_export.so: failed to map segment from shared object"), "memory"),
         (FileNotFoundError("v.onnx"), "missing"),
         (ImportError("no module"), "missing"),
         (ModelUnavailable("not what was promised", fault="checksum"), "checksum"),
