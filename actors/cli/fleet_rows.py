@@ -8,7 +8,7 @@ from protocol.ports import WorkerView
 from protocol.workers import ModelStatus
 
 WORKER_COLUMNS: Final = ("worker", "kind", "state", "sessions", "in memory", "queue", "rtf", "first audio", "up", "via")
-MODEL_COLUMNS: Final = ("model", "worker", "state", "users", "memory", "idle", "languages", "licence")
+MODEL_COLUMNS: Final = ("model", "worker", "state", "users", "memory", "waiting", "idle", "languages", "licence")
 _UNKNOWN: Final = "-"
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -50,7 +50,7 @@ def _worker_row(view: WorkerView, now_s: float) -> Row:
         state,
         f"{worker.sessions}/{worker.capacity}",
         " ".join(worker.resident_models) or _UNKNOWN,
-        str(load.queue_depth),
+        f"{load.queue_depth} ({load.waiting} waiting)" if load.waiting else str(load.queue_depth),
         f"{load.rtf:.2f}" if load.rtf else _UNKNOWN,
         f"{load.p50_first_audio_ms:.0f} ms" if load.p50_first_audio_ms else _UNKNOWN,
     )
@@ -70,7 +70,8 @@ def _model_row(view: WorkerView, status: ModelStatus) -> Row:
         view.worker.name,
         _model_state(status),
         str(status.users),
-        f"{status.memory_mb} MB" if status.memory_mb else _UNKNOWN,
+        _memory(status),
+        str(status.waiting) if status.waiting else _UNKNOWN,
     )
     idle = duration(status.idle_ms / 1000) if status.idle_ms and not status.users else _UNKNOWN
     rest = (" ".join(status.languages) or _UNKNOWN, status.licence or _UNKNOWN)
@@ -82,6 +83,15 @@ def _model_state(status: ModelStatus) -> str:
         return status.state
     again = f"; tried again in {duration(status.retry_in_ms / 1000)}" if status.retry_in_ms else ""
     return f"failed: {status.reason}{again}"
+
+
+def _memory(status: ModelStatus) -> str:
+    """An adapter's own, and of a base that others stand on, by how many."""
+    if not status.memory_mb:
+        return _UNKNOWN
+    if status.base is not None:
+        return f"{status.memory_mb} MB on {status.base}"
+    return f"{status.memory_mb} MB{f' for {status.shared_by} more' if status.shared_by else ''}"
 
 
 def duration(seconds: float) -> str:

@@ -173,7 +173,8 @@ function factsOf({ sessions, capacity, metrics }) {
 
 function detailOf(status, hindrance) {
   const said = [];
-  if (status.memory_mb > 0) said.push(`${status.memory_mb} MB`);
+  if (status.memory_mb > 0) said.push(`${status.memory_mb} MB${sharedBy(status)}`);
+  if (status.waiting > 0) said.push(status.waiting === 1 ? "1 voice waits" : `${status.waiting} voices wait`);
   if (status.users > 0) said.push(`in use by ${status.users === 1 ? "1 session" : `${status.users} sessions`}`);
   if (status.state === "failed") {
     const again = status.retry_in_ms > 0 ? `; tried again in ${Math.ceil(status.retry_in_ms / 1000)} s` : "";
@@ -181,6 +182,11 @@ function detailOf(status, hindrance) {
   }
   if (hindrance !== "") said.push(hindrance);
   return said.join(" · ");
+}
+
+function sharedBy({ base, shared_by }) {
+  if (base) return ` on ${base}`;
+  return shared_by > 0 ? ` for ${shared_by} more` : "";
 }
 
 function showFacts(list, facts) {
