@@ -74,13 +74,15 @@ class TtsActor(pykka.ThreadingActor):
         calibrate: Calibrate,
         mailbox: Mailbox,
         listener: Listener,
+        warm_up: Calibrate | None = None,
         ahead_s: float = 6.0,
         meter: MemoryMeter | None = None,
     ) -> None:
+        """`warm_up` is for the model, if its level is known; `calibrate` else, and for each recording it imitates."""
         super().__init__()
         self._meter = meter
         self._load = load
-        self._calibrate = calibrate
+        self._warm_up = warm_up or calibrate
         self._mailbox = mailbox
         self._listener = listener
         self._ahead = Samples(int(ahead_s * SPEECH_RATE))
@@ -98,7 +100,7 @@ class TtsActor(pykka.ThreadingActor):
         before = self._meter.used() if self._meter is not None else None
         try:
             self._synthesizer = self._load()
-            self._open_shaper = self._calibrate(self._synthesizer)
+            self._open_shaper = self._warm_up(self._synthesizer)
         except Exception as error:  # noqa: BLE001  # whatever a model's loading raises is the answer to who asked
             self._mailbox.post(self._listener.on_load_failed, error)
             self.stop()

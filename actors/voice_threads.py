@@ -65,7 +65,8 @@ class VoiceThreads:
         try:
             loaded.actor = TtsActor.start(
                 load=voice.load,
-                calibrate=self._calibrate if shaper is None else partial(_warmed_up, shaper, voice.languages[0]),
+                calibrate=self._calibrate,
+                warm_up=None if shaper is None else partial(_warmed_up, shaper, voice.languages[0]),
                 mailbox=self._mailbox,
                 listener=listener,
                 ahead_s=self._ahead_s,

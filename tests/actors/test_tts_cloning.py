@@ -1,15 +1,18 @@
 """Voices that imitate a recording: which worker takes one, what is heard, and what is left when the session is over."""
 
 import asyncio
+from collections.abc import Callable
 
 import numpy as np
 
+from adapters.audio.mastering import calibrate
 from protocol.conversation import CommandRefused
 from protocol.ids import SessionId, TurnId
 from protocol.message import Message
-from protocol.ports import Pcm, Reference
+from protocol.ports import Pcm, Reference, SpeechShaper, Synthesizer
 from protocol.speaking import EndSpeaking, SpeakingFailed, SpeakingReady, SpeakingRefused, StartSpeaking
-from protocol.subjects import tts_command
+from protocol.subjects import tts_command, worker
+from protocol.workers import UnloadModel
 from tests.actors.tts_stage import ONE, TWO, WORKER, Client, Stage, a_stage
 from tests.fakes.cloner import USELESS, FakeCloner
 from tests.fakes.references import FakeReferenceStore
@@ -163,3 +166,20 @@ async def test_an_imitation_that_fails_to_speak_fails_its_own_turn_only() -> Non
         await stage.play_out(two)
         (failed,) = stage.events(one, SpeakingFailed)
         assert failed.code == "synthesis-failed"
+
+
+async def test_a_recording_is_brought_to_its_own_level_by_a_model_that_was_loaded_again_too() -> None:
+    """The model's own level is known by then, and is not that of a recording."""
+    store, cloner = FakeReferenceStore(), FakeCloner()
+    name = await store.put(a_hum(330.0))
+    measured: list[Synthesizer] = []
+
+    def note(synthesizer: Synthesizer) -> Callable[[], SpeechShaper]:
+        measured.append(synthesizer)
+        return calibrate(synthesizer)
+
+    async with a_stage(cloner, references=store, calibrate=note) as stage:
+        await stage.bus.request(worker(WORKER), UnloadModel(model=cloner.model))
+        await heard(stage, await stage.client("s1", reference=name))
+    assert measured[0] is cloner
+    assert [one is cloner for one in measured] == [True, False]
