@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
-import psutil
 import pytest
 
 from protocol.audio import SPEECH_RATE
@@ -15,6 +15,7 @@ from protocol.speaking import EndSpeaking, PhrasePlaced, SpeakingFailed, SpeechF
 from protocol.subjects import tts_command
 from tests.actors.tts_stage import TWO, WORKER, Client, Stage
 from tests.actors.tts_watching import WatchedVoice, begin, hear_out, idle, look_into, the_actor, watched
+from tests.adapters.remains import Remains
 from tests.adapters.synthesizers import Adapter, each
 
 TEXT = "Well, that depends on what you want, because there are many ways."
@@ -32,7 +33,6 @@ ODD = [
     "...",
     " ",
 ]
-GROWTH_MB = 40
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -266,21 +266,15 @@ async def test_sessions_at_one_voice_take_turns_and_the_queue_is_announced(adapt
 @pytest.mark.parametrize("adapter", each("thousand"))
 async def test_turns_started_and_stopped_leave_nothing(adapter: Adapter) -> None:
     """Some are stopped before they sound, some while they do, some are heard out."""
+    first = adapter.starts // 5
     async with watched(adapter) as (stage, voice):
-        process = psutil.Process()
-        was: tuple[int, int, int] | None = None
-        rss = 0
-        for i in range(adapter.starts):
-            await _start_and_stop(stage, SessionId(f"s{i}"), i % 3)
-            if i == adapter.starts // 5:
-                await idle(stage)
-                was = _alive(stage)
-                rss = process.memory_info().rss
-        await idle(stage)
+        await _start_and_stop(stage, range(first))
+        was, before = _alive(stage), Remains.now()
+        await _start_and_stop(stage, range(first, adapter.starts))
         assert_nothing_is_left(stage, voice)
         assert stage.worker.describe().sessions == 0
         assert _alive(stage) == was
-        assert (process.memory_info().rss - rss) / 1e6 < GROWTH_MB
+        Remains.now().assert_no_more_than(before, starts=adapter.starts - first)
 
 
 def _alive(stage: Stage) -> tuple[int, int, int]:
@@ -289,16 +283,19 @@ def _alive(stage: Stage) -> tuple[int, int, int]:
     return len(threads), len(asyncio.all_tasks()), stage.bus.subscriptions
 
 
-async def _start_and_stop(stage: Stage, session: SessionId, how: int) -> None:
-    to = tts_command(session, WORKER)
-    client = Client(session, stage.bus)
-    await stage.bus.request(to, StartSpeaking(session=session))
-    begin(stage, client, "Yes.")
-    if how:
-        await idle(stage)
-        stage.time.advance(1.0 if how == 2 else 0.04)
-    stage.command(Stop(session=session, turn=TurnId(1)))
-    stage.command(EndSpeaking(session=session))
-    await stage.bus.settle()
-    stage.bus.published.clear()  # a record of what was said would be the leak
-    stage.bus.frames.clear()
+async def _start_and_stop(stage: Stage, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        session, how = SessionId(f"s{number}"), number % 3
+        to = tts_command(session, WORKER)
+        client = Client(session, stage.bus)
+        await stage.bus.request(to, StartSpeaking(session=session))
+        begin(stage, client, "Yes.")
+        if how:
+            await idle(stage)
+            stage.time.advance(1.0 if how == 2 else 0.04)
+        stage.command(Stop(session=session, turn=TurnId(1)))
+        stage.command(EndSpeaking(session=session))
+        await stage.bus.settle()
+        stage.bus.published.clear()  # a record of what was said would be the leak
+        stage.bus.frames.clear()
+    await idle(stage)

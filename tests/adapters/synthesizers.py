@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -50,7 +50,8 @@ class Adapter:
         pace: which tests it takes with the fast suite (the fake one takes all); the others are for `just test-system`.
         repeatable: the same text gives the same samples. Without that, suites compare words and lengths only.
         first_chunk_s: how much sound its first chunk may hold at most.
-        starts: how often it is started and stopped in search of leaks: a thousand times, unless that takes minutes.
+        starts: how often it is started and stopped in search of leaks: a thousand times, unless that takes minutes;
+            `STARTS=1000 pytest --timeout=0 -k leave_nothing` spares none.
         heavy: needs torch and an extra; its weights are random, so that nobody understands what it says.
         tells_words: where its words are, which some models cannot tell.
         knows_speed: how fast to speak, which some models cannot be told.
@@ -134,23 +135,24 @@ ADAPTERS: Final = (
     FAKE,
     Adapter(name="hibari", make=_packed("hibari-heart"), pace="instant"),
     Adapter(name="piper", make=_packed("piper-joe"), pace="fast"),
-    Adapter(name="kokoro", make=_packed("kokoro-alpha"), first_chunk_s=8.0, starts=20),
-    Adapter(name="xtts", make=tiny("xtts", _xtts), first_chunk_s=0.3, starts=20, heavy=True, tells_words=False),
+    Adapter(name="kokoro", make=_packed("kokoro-alpha"), first_chunk_s=8.0, starts=100),
+    Adapter(name="xtts", make=tiny("xtts", _xtts), first_chunk_s=0.3, starts=300, heavy=True, tells_words=False),
     Adapter(
         name="csm",
         make=tiny("csm", _csm),
         first_chunk_s=0.1,
-        starts=20,
         heavy=True,
         tells_words=False,
         knows_speed=False,
     ),
-    Adapter(name="cosyvoice", make=tiny("cosyvoice2", _cosyvoice), starts=20, heavy=True, tells_words=False),
+    Adapter(name="cosyvoice", make=tiny("cosyvoice2", _cosyvoice), starts=300, heavy=True, tells_words=False),
 )
 
 
 def each(length: Length = "usual", adapters: Sequence[Adapter] = ADAPTERS) -> list[Any]:
     """Parameters for a test of this length."""
+    if length == "thousand" and "STARTS" in os.environ:
+        adapters = [replace(adapter, starts=int(os.environ["STARTS"])) for adapter in adapters]
     return [pytest.param(adapter, id=adapter.name, marks=_marks(adapter, length)) for adapter in adapters]
 
 

@@ -6,10 +6,10 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import pytest
 
 from protocol.ports import Pcm, PcmChunk, Synthesizer
+from tests.adapters.remains import Remains
 from tests.adapters.synthesizers import ADAPTERS, Adapter, each
 from tests.e2e.ears import words_in, words_of
 
@@ -30,8 +30,6 @@ ODD = [
 PIECES = ["Well, that depends on what you want,", "because there are many ways,", "and some of them are long."]
 MARKED_UP = "<speak>Hello there, <break time='1s'/> my <emphasis level='strong'>dear</emphasis> friend.</speak>"
 PLAIN = "Hello there, my dear friend."
-GROWTH_MB = 40
-"""What a process may grow by while phrases are begun and dropped; what one of them holds is a tenth of that."""
 
 
 @pytest.fixture(params=each())
@@ -246,13 +244,17 @@ def test_words_are_where_the_sound_is(adapter: Adapter) -> None:
 @pytest.mark.parametrize("adapter", each("thousand"))
 def test_phrases_begun_and_dropped_leave_nothing(adapter: Adapter) -> None:
     voice = adapter.make()
-    process = psutil.Process()
-    threads = grown_from = 0
-    for i in range(adapter.starts):
+    first = adapter.starts // 5
+    begin_and_drop(voice, first)
+    before = Remains.now()
+    begin_and_drop(voice, adapter.starts - first)
+    after = Remains.now()
+    assert after.threads <= before.threads
+    after.assert_no_more_than(before, starts=adapter.starts - first)
+
+
+def begin_and_drop(voice: Synthesizer, times: int) -> None:
+    for _ in range(times):
         going = speak(voice, "Yes.")
         next(going)
         drop(going)
-        if i == adapter.starts // 5:
-            threads, grown_from = process.num_threads(), process.memory_info().rss
-    assert process.num_threads() <= threads
-    assert (process.memory_info().rss - grown_from) / 1e6 < GROWTH_MB
