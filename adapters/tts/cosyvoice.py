@@ -10,6 +10,7 @@ import torch
 
 from adapters.tts.cosyvoice_code import find_code
 from adapters.tts.cosyvoice_files import LoadedCosyVoice, load_cosyvoice
+from adapters.tts.cosyvoice_pieces import written_out
 from adapters.tts.cosyvoice_speech import Chance, Sounding, speech_tokens
 from adapters.tts.cosyvoice_stream import CosyVoiceStream
 from adapters.tts.cosyvoice_voice import CosyVoiceOptions, CosyVoiceVoice, learn_voice, read_seed, sayable
@@ -80,7 +81,7 @@ class CosyVoiceSynthesizer:
         said = sayable(text)
         if not said:
             return
-        for index, piece in enumerate(opened.loaded.frontend.text_normalize(said, split=True, text_frontend=True)):
+        for index, piece in enumerate(written_out(opened.loaded.frontend, said)):
             yield Sentence(piece, _windows(opened, piece, speed=speed, seed=seed_of(text) + index))
 
 

@@ -1,7 +1,9 @@
 """Pieces of a text to come, as CosyVoice's language model reads them."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final
 
 from adapters.tts.cosyvoice_voice import sayable
@@ -10,6 +12,8 @@ from adapters.tts.text import ends_sentence
 MOST_TOKENS: Final = 80
 """Of a sentence; where the library cuts a text, too. The flow computes all of a sentence anew for each chunk."""
 _MARKS: Final = ".,;:!?…。，、；：！？"  # noqa: RUF001  # full-width punctuation is meant
+_NO: Final = re.compile(r"\bNo\.(?!\s*\d)")
+_ESCAPED: Final = re.compile(r'\\(["\\])')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +42,23 @@ def parts_of(frontend: Any, piece: int, text: str) -> list[Part]:
     """
     said = sayable(text)
     ends = ends_sentence(text)
-    if not said:
-        return [Part(piece=piece, text="", ends_sentence=ends)]
-    whole = _with_its_own_end(frontend.text_normalize(said, split=False, text_frontend=True), said)
+    cut = written_out(frontend, said) if said else []
+    whole = _with_its_own_end(reduce(lambda before, one: before + joined(before, one), cut), said) if cut else ""
     if len(tokens_of(frontend, whole)) <= MOST_TOKENS:
         return [Part(piece=piece, text=whole, ends_sentence=ends)]
-    cut = frontend.text_normalize(said, split=True, text_frontend=True)
     last = len(cut) - 1
     return [
         Part(piece=piece, text=one, is_first=i == 0, is_last=i == last, ends_sentence=True) for i, one in enumerate(cut)
     ]
+
+
+def written_out(frontend: Any, text: str) -> list[str]:
+    """A text with its numbers and signs as words, cut where the library cuts it.
+
+    What its normalizer (wetext) gets wrong is put right: "No." is no number, and quotation marks come with backslashes.
+    """
+    normal = frontend.text_normalize(_NO.sub("no.", text), split=True, text_frontend=True)
+    return [_ESCAPED.sub(r"\1", one) for one in normal]
 
 
 def tokens_of(frontend: Any, text: str) -> list[int]:

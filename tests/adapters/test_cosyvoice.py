@@ -5,7 +5,6 @@ import logging
 import math
 import sys
 import threading
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ import numpy as np
 import pytest
 
 from adapters.tts.cosyvoice_code import VARIABLE, find_code
-from adapters.tts.loading import load_synthesizer
-from adapters.voicepacks import find_packs
 from protocol.errors import ModelUnavailable, SynthesisFailed
 from protocol.ports import Cloner, Pcm, PcmChunk, Reference
+from tests.adapters.cosyvoice_stage import Steps, opened
 from tests.adapters.synthesizers import cosyvoice_folder
-from tests.checkpoints.cosyvoice import SAID, recording, write_pack
+from tests.checkpoints.cosyvoice import SAID, recording
 
 pytest.importorskip("hyperpyyaml", reason="CosyVoice is an extra")
 torch: Any = pytest.importorskip("torch", reason="CosyVoice is an extra")
@@ -36,46 +34,16 @@ def weights() -> Path:
     return cosyvoice_folder()
 
 
-def opened(weights: Path, folder: Path, *, dtype: str = "auto", seed: bool = True, **options: Any) -> Any:
-    """The model as a pack in `folder` says, whose files are links: a test may put its own in their place."""
-    home = folder / "cosyvoice2" / "tiny"
-    home.mkdir(parents=True, exist_ok=True)
-    for path in weights.iterdir():
-        if path.name not in ("ref", "metadata.yaml") and not (home / path.name).exists():
-            (home / path.name).symlink_to(path)
-    write_pack(home, seed=seed, **options)
-    (pack,) = find_packs(folder).good
-    return load_synthesizer(pack, cache=folder / "cache", dtype=dtype)
-
-
 @pytest.fixture(scope="module")
 def model(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return opened(weights, tmp_path_factory.mktemp("cosyvoice"))
 
 
 @pytest.fixture
-def steps(model: Any, monkeypatch: pytest.MonkeyPatch) -> "Steps":
+def steps(model: Any, monkeypatch: pytest.MonkeyPatch) -> Steps:
     counted = Steps(model._opened.loaded.llm.llm.forward_one_step)
     monkeypatch.setattr(model._opened.loaded.llm.llm, "forward_one_step", counted)
     return counted
-
-
-class Steps:
-    """Of the language model."""
-
-    def __init__(self, step: Any) -> None:
-        self._step = step
-        self.count = 0
-        self.fails_at = math.inf
-        self.caches: list[weakref.ref[Any]] = []
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.count += 1
-        if self.count >= self.fails_at:
-            raise RuntimeError("no more memory")
-        result = self._step(*args, **kwargs)
-        self.caches.append(weakref.ref(result[1]))
-        return result
 
 
 def speak(model: Any, text: str = SENTENCE, *, speed: float = 1.0) -> Iterator[PcmChunk]:
