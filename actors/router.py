@@ -167,6 +167,11 @@ class Router:
             if self._clock() - since < LATELY_S
         )
 
+    def lives(self, name: WorkerName) -> bool:
+        """Whether it is here and has promised a pulse: without that it would be gone."""
+        entry = self._roster.entry(name)
+        return entry is not None and entry.worker.pulse_ms > 0 and not entry.worker.via
+
     def voices(self) -> tuple[str, ...]:
         """What can be asked for, the default first."""
         ready = [w for w in self._registry.snapshot() if w.kind == "tts" and w.state == "ready"]

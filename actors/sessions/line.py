@@ -3,7 +3,8 @@
 from collections import deque
 from typing import Final
 
-from actors.sessions.places import Place, Places
+from actors.sessions.place import Place
+from actors.sessions.places import Places
 from protocol.ids import SessionId, TurnId, UnixMicros, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus

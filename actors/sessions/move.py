@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from actors.sessions.chores import Chores
 from actors.sessions.line import Line
-from actors.sessions.places import Place, Places
+from actors.sessions.place import Place
+from actors.sessions.places import UNREACHABLE, Places
 from actors.sessions.rest import Rest
 from actors.sessions.wishes import Wanted
 from protocol.errors import Refused
@@ -140,15 +141,15 @@ class Move:
     def _look(self, wanted: Wanted) -> None:
         try:
             self._places.look(wanted, here=self._line.place if self._line.ready else None)
-        except Refused:
-            if not self._places.may_return(wanted):
+        except Refused as refused:
+            if not self._places.may_return(wanted, refused):
                 raise
 
     def _not_to_be_had(self, refused: Refused) -> None:
         """What is wanted: somebody who asked for it is told so, unless who could do it may be back in a moment."""
         if not self._asked_for:
             return
-        if not self._places.may_return(self.wanted):
+        if not self._places.may_return(self.wanted, refused):
             self._asked_for = False
             self._on_refused(refused.code, refused.reason)
         else:
@@ -218,7 +219,12 @@ class Move:
 
     async def _granted(self, here: Place, better: Place) -> Place:
         if better.name == here.name:
-            await self._places.start_at(better)
+            try:
+                await self._places.start_at(better)
+            except Refused as refused:
+                if refused.code == UNREACHABLE:
+                    self._places.stay(here)
+                raise
             return better
         was_found = self.wanted.voice in (None, better.model, better.instead_of)
         wish = self.wanted if was_found else self.wanted.in_any_voice()

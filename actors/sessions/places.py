@@ -3,98 +3,38 @@
 import asyncio
 import dataclasses
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from actors.policies.routing import Placement, speaks
+from actors.policies.routing import Placement
+from actors.sessions.place import Place
 from actors.sessions.ports import Router
 from actors.sessions.wishes import Wanted
 from protocol.conversation import CommandRefused
-from protocol.errors import BusUnavailable, MalformedMessage, Refused
-from protocol.ids import ModelId, SessionId, UnixMicros, WorkerName
+from protocol.errors import BusUnavailable, MalformedMessage, NobodyListens, Refused
+from protocol.ids import SessionId, WorkerName
 from protocol.ports import Bus
 from protocol.routing import WhenCold
-from protocol.speaking import EndSpeaking, ReferenceId, SpeakingReady, SpeakingRefused, StartSpeaking
+from protocol.speaking import EndSpeaking, SpeakingReady, SpeakingRefused, StartSpeaking
 from protocol.subjects import tts_command
-from protocol.workers import Announcement, WorkerRefused
+from protocol.workers import WorkerRefused
 
 RESIDENT_TIMEOUT_S: Final = 1.0
-"""A worker that has the model answers within milliseconds; one that does not is about to be missed by its pulse."""
+"""A worker that has the model answers within milliseconds; one that hangs has been missed by its pulse by then."""
 COLD_TIMEOUT_S: Final = 30.0
 """A model that is not resident has to be loaded first, perhaps behind another one."""
 HASTE_S: Final = 5.0
 """In the middle of a reply another voice is better than a long silence."""
 
-_TAKES_NOBODY: Final = frozenset({"too-many-sessions", "draining", "voice-unreachable"})
+UNREACHABLE: Final = "voice-unreachable"
+_TAKES_NOBODY: Final = frozenset({"too-many-sessions", "draining", UNREACHABLE})
 """Refusals that another voice would get from the same worker, too."""
 
+_OF_WHO_IS_HERE: Final = frozenset({"no-capacity", "model-not-resident"})
+"""Refusals to which a worker that is late has no part."""
+
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A worker and its model.
-
-    Attributes:
-        worker: as it was announced last.
-        instead_of: the model that is wanted and not resident anywhere.
-        language: what was agreed on, as are `speed` and `reference`.
-    """
-
-    worker: Announcement
-    model: ModelId
-    instead_of: ModelId | None = None
-    language: str = ""
-    speed: float = 1.0
-    reference: ReferenceId | None = None
-
-    @property
-    def name(self) -> WorkerName:
-        """The worker's."""
-        return self.worker.name
-
-    @property
-    def started_at(self) -> UnixMicros:
-        """The worker's."""
-        return self.worker.started_at
-
-    @property
-    def resident(self) -> bool:
-        """Whether nothing has to be loaded."""
-        return self.model in self.worker.resident_models
-
-    def suits(self, wanted: Wanted) -> bool:
-        """Whether it speaks the language, in whatever voice."""
-        return speaks(self.worker, wanted.language, self.model)
-
-    def agrees(self, wanted: Wanted) -> bool:
-        """Whether language, speed and what is imitated are as agreed on."""
-        return self == self.agreeing(wanted)
-
-    def agreeing(self, wanted: Wanted) -> "Place":
-        """The same, with this language and speed; a voice that stands in for the wanted one imitates nobody."""
-        reference = wanted.reference if wanted.voice in (self.model, None) else None
-        return dataclasses.replace(self, language=wanted.language, speed=wanted.speed, reference=reference)
-
-    def changed_to(self, wanted: Wanted) -> "Place | None":
-        """The same worker with the wanted voice; None if it does not have that at once, or takes nobody any more."""
-        model = self.model if wanted.voice is None else ModelId(wanted.voice)
-        is_there = model in self.worker.resident_models or wanted.when_cold == "wait"
-        if self.worker.state != "ready" or not (is_there and model in self.worker.models):
-            return None
-        if not speaks(self.worker, wanted.language, model):
-            return None
-        return dataclasses.replace(self, model=model, instead_of=None).agreeing(wanted)
-
-    def serves(self, wanted: Wanted) -> bool:
-        """Whether it is just what is wanted."""
-        return wanted.voice in (self.model, None) and self.agrees(wanted)
-
-    def is_as(self, announcement: Announcement) -> bool:
-        """Whether this is the same worker, not another one under its name."""
-        return self.name == announcement.name and self.started_at == announcement.started_at
 
 
 class Places:
@@ -122,9 +62,10 @@ class Places:
             return placed
         return _place(placement, wanted)
 
-    def may_return(self, wanted: Wanted) -> bool:
-        """Whether somebody who could serve this has been silent for moments only."""
-        return self._router.may_return(voice=wanted.voice, language=wanted.language)
+    def may_return(self, wanted: Wanted, refused: Refused) -> bool:
+        """Whether this was refused only because somebody who could serve it has been silent for moments."""
+        late = refused.code not in _OF_WHO_IS_HERE
+        return late and self._router.may_return(voice=wanted.voice, language=wanted.language)
 
     def look_for_any(self, wanted: Wanted) -> Place:
         """The same, in any voice of the language if the wanted one can't be had.
@@ -211,29 +152,36 @@ class Places:
         Raises:
             Refused: by the worker; `voice-unreachable`.
         """
-        command = StartSpeaking(
-            session=self._session,
-            model=place.model,
-            language=place.language,
-            speed=place.speed,
-            reference=place.reference,
-        )
-        is_quick = place.resident and place.reference is None  # a recording has to be fetched and learned first
-        timeout_s = RESIDENT_TIMEOUT_S if is_quick else patience_s
         try:
-            answer = await self._bus.request(tts_command(self._session, place.name), command, timeout_s=timeout_s)
+            answer = await self._ask(place, patience_s)
         except asyncio.CancelledError:
             self.leave(place.name)  # the session ends: nobody would
             raise
         except (BusUnavailable, MalformedMessage) as error:
             self.leave(place.name)
-            raise Refused("voice-unreachable", f"The worker {place.name} does not answer as it should.") from error
+            raise Refused(UNREACHABLE, f"The worker {place.name} does not answer as it should.") from error
         if isinstance(
             answer, SpeakingRefused | CommandRefused | WorkerRefused
         ):  # the same JSON: who decodes can't tell
             raise Refused(answer.code, answer.reason)
         if not isinstance(answer, SpeakingReady):
             raise Refused("voice-confused", f"The worker {place.name} gives an answer that is none.")
+
+    async def _ask(self, place: Place, patience_s: float) -> Any:
+        subject, command = tts_command(self._session, place.name), _start(self._session, place)
+        if place.resident and place.reference is None:  # a recording has to be fetched and learned first
+            try:
+                return await self._bus.request(subject, command, timeout_s=RESIDENT_TIMEOUT_S)
+            except NobodyListens:
+                raise
+            except BusUnavailable:
+                if not self._router.lives(place.name):
+                    raise  # else it has just unloaded the model, and loads it again
+        return await self._bus.request(subject, command, timeout_s=patience_s)
+
+    def stay(self, place: Place) -> None:
+        """A worker that speaks for us was asked for something else in vain: it may have given up what it had."""
+        self._bus.publish(tts_command(self._session, place.name), _start(self._session, place))
 
     def leave(self, worker: WorkerName) -> None:
         """The place there is free again."""
@@ -243,3 +191,9 @@ class Places:
 def _place(placement: Placement, wanted: Wanted) -> Place:
     place = Place(worker=placement.worker, model=placement.model, instead_of=placement.instead_of)
     return place.agreeing(wanted)
+
+
+def _start(session: SessionId, place: Place) -> StartSpeaking:
+    return StartSpeaking(
+        session=session, model=place.model, language=place.language, speed=place.speed, reference=place.reference
+    )

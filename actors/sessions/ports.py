@@ -36,6 +36,9 @@ class Router(Protocol):
     def may_return(self, *, voice: str | None, language: str) -> bool:
         """Whether a worker that could speak this has been silent for moments only."""
 
+    def lives(self, name: WorkerName) -> bool:
+        """Whether this worker sends a pulse, as far as is known by now; of one that promises none nobody knows."""
+
     def voices(self) -> tuple[str, ...]:
         """All that can be asked for, the default first."""
 

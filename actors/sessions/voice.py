@@ -9,7 +9,8 @@ import structlog
 from actors.sessions.chores import Chores
 from actors.sessions.line import Line
 from actors.sessions.move import Move
-from actors.sessions.places import Place, Places
+from actors.sessions.place import Place
+from actors.sessions.places import Places
 from actors.sessions.ports import Cancel, Router
 from actors.sessions.seeker import Seeker
 from actors.sessions.wishes import Wanted

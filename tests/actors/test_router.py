@@ -174,6 +174,16 @@ async def test_a_worker_that_goes_is_no_longer_chosen_and_one_that_comes_is() ->
     assert router.choose_tts(voice=HIBARI, language="en").worker.name == "b"
 
 
+async def test_who_promises_a_pulse_and_is_here_lives() -> None:
+    pulsing = replace(a_voice("a", HIBARI), pulse_ms=250)
+    router, registry = await a_router(
+        pulsing, a_voice("b", PIPER), replace(pulsing, name=WorkerName("c"), via="bridge")
+    )
+    assert [router.lives(WorkerName(name)) for name in "abc"] == [True, False, False]
+    await registry.withdraw(WorkerName("a"))
+    assert not router.lives(WorkerName("a"))
+
+
 async def test_who_was_here_a_moment_ago_may_return_but_not_who_said_that_it_would_end() -> None:
     clock = FakeClock()
     registry = FakeRegistry(a_voice("a", HIBARI), a_voice("b", PIPER), EAR)

@@ -1,13 +1,15 @@
 """A change of a session's voice while its workers are late, about to end or new, or while the user interrupts."""
 
+import asyncio
 import dataclasses
 
 import pytest
 
-from protocol.conversation import Accepted, CommandRefused, Heard, Interrupt, SessionError, StateChanged
+from actors.sessions import places
+from protocol.conversation import Accepted, CommandRefused, Heard, Interrupt, Say, SessionError, StateChanged
 from protocol.errors import Refused
 from protocol.hearing import EndListening
-from protocol.speaking import SpeakingReady
+from protocol.speaking import SpeakingReady, StartSpeaking
 from protocol.subjects import tts_command
 from tests.actors.session_stage import ASR, OTHER_TTS, SID, TTS, Stage, asr_worker
 from tests.actors.voice_changes import (
@@ -60,6 +62,16 @@ async def test_who_waits_for_a_worker_that_does_not_come_back_is_told_so_once() 
     assert len(stage.told(SessionError)) == 1
 
 
+@pytest.mark.parametrize("when_cold", ["refuse", "fallback"])
+async def test_a_late_worker_excuses_nobody_else(when_cold: str) -> None:
+    cold = dataclasses.replace(THERE, resident_models=())
+    stage = await a_stage(HERE, cold if when_cold == "refuse" else dataclasses.replace(THERE, sessions=1, capacity=1))
+    stage.router.late.append(dataclasses.replace(THERE, name=THIRD))
+    answer = await configure(stage, voice=PIPER, when_cold=when_cold)
+    assert isinstance(answer, CommandRefused)
+    assert answer.code == ("model-not-resident" if when_cold == "refuse" else "no-capacity")
+
+
 async def test_a_voice_that_is_nowhere_is_refused() -> None:
     stage = await a_stage(HERE)
     answer = await configure(stage, voice=PIPER)
@@ -105,6 +117,57 @@ async def test_a_voice_that_was_just_announced_is_granted() -> None:
     stage.router.announce(THERE)
     assert isinstance(await configure(stage, voice=PIPER), Accepted)
     assert await say(stage) == OTHER_TTS
+
+
+# --- who does not answer ---------------------------------------------------------------------------------------------
+@pytest.fixture
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "RESIDENT_TIMEOUT_S", 0.01)
+
+
+async def asked(stage: Stage, times: int) -> None:
+    """Return once workers were asked for a place so often."""
+    async with asyncio.timeout(10):
+        while len(stage.bus.said(StartSpeaking)) < times:
+            await stage.bus.settle()
+
+
+@pytest.mark.usefixtures("_short_patience")
+async def test_a_worker_that_lives_and_has_just_unloaded_the_voice_is_waited_for() -> None:
+    stage = await a_stage(HERE, dataclasses.replace(THERE, pulse_ms=250))
+    stage.silent_workers.add(OTHER_TTS)
+    await configure(stage, voice=PIPER)
+    stage.session.command(Say(text="Good morning."))
+    stage.silent_workers.clear()
+    await asked(stage, 3)
+    await stage.bus.settle()
+    assert stage.session.speaker == OTHER_TTS
+    assert stage.texts(1) == ["Good morning."]
+    assert stage.told(SessionError) == []
+
+
+@pytest.mark.usefixtures("_short_patience")
+async def test_a_worker_of_which_nobody_knows_that_it_lives_is_not() -> None:
+    stage = await a_stage(HERE, THERE)
+    stage.silent_workers.add(OTHER_TTS)
+    await configure(stage, voice=PIPER)
+    async with asyncio.timeout(10):
+        while not stage.told(SessionError):
+            await stage.bus.settle()
+    assert [m.code for m in stage.told(SessionError)] == ["voice-unreachable"]
+    assert held_by(stage) == [TTS]
+
+
+@pytest.mark.usefixtures("_short_patience")
+async def test_the_own_worker_that_does_not_answer_a_change_keeps_what_it_had() -> None:
+    stage = await a_stage(HERE)
+    stage.silent_workers.add(TTS)
+    await configure(stage, speed=1.5)
+    async with asyncio.timeout(10):
+        while not stage.told(SessionError):
+            await stage.bus.settle()
+    assert held_by(stage) == [TTS]
+    assert (agreed(stage).model, agreed(stage).speed) == (HIBARI, 1.0)
 
 
 # --- while the user interrupts ---------------------------------------------------------------------------------------

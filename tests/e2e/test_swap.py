@@ -17,8 +17,8 @@ from protocol.conversation import (
     TurnMeasured,
 )
 from protocol.ids import ModelId, WorkerName
-from protocol.routing import WhenCold
-from protocol.subjects import worker
+from protocol.routing import Route, RouteRefused, WhenCold
+from protocol.subjects import router, worker
 from protocol.workers import LoadModel, UnloadModel, WorkerDescribed
 from tests.bench.caller import TRANSPORTS, Client, Transport, connect
 from tests.bench.tap import Tap
@@ -135,7 +135,11 @@ async def _voice_of(client: Client, text: str) -> str:
 
 
 async def _unload(tap: Tap) -> None:
-    """Piper's model is known and in nobody's memory: the gateways have heard it when the worker answers nobody else."""
+    """Piper's model is known and in nobody's memory, and the gateway has heard of it, which is told after the answer."""
     answer = await tap.request(worker(PIPER_WORKER, "unload_model"), UnloadModel(model=PIPER))
     assert isinstance(answer, WorkerDescribed)
     assert answer.worker.resident_models == ()
+    cold = Route(voice=PIPER, language="en", when_cold="refuse")
+    async with asyncio.timeout(PATIENCE_S):
+        while not isinstance(await tap.request(router(), cold), RouteRefused):
+            await asyncio.sleep(0.01)

@@ -86,6 +86,9 @@ class FakeRouter:
             for worker in self.late
         )
 
+    def lives(self, name: WorkerName) -> bool:
+        return name in self.workers and self.workers[name].pulse_ms > 0
+
     def voices(self) -> tuple[str, ...]:
         return tuple(model for w in self.workers.values() if w.kind == "tts" for model in w.models)
 
