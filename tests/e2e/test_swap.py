@@ -17,7 +17,7 @@ from protocol.conversation import (
     TurnMeasured,
 )
 from protocol.ids import ModelId, WorkerName
-from protocol.routing import Route, RouteRefused, WhenCold
+from protocol.routing import Route, Routed, WhenCold
 from protocol.subjects import router, worker
 from protocol.workers import LoadModel, UnloadModel, WorkerDescribed
 from tests.bench.caller import TRANSPORTS, Client, Transport, connect
@@ -135,11 +135,11 @@ async def _voice_of(client: Client, text: str) -> str:
 
 
 async def _unload(tap: Tap) -> None:
-    """Piper's model is known and in nobody's memory, and the gateway has heard of it, which is told after the answer."""
+    """Piper's model is known and in nobody's memory, and the gateway has heard of that."""
     answer = await tap.request(worker(PIPER_WORKER, "unload_model"), UnloadModel(model=PIPER))
     assert isinstance(answer, WorkerDescribed)
     assert answer.worker.resident_models == ()
-    cold = Route(voice=PIPER, language="en", when_cold="refuse")
+    question = Route(model=PIPER, when_cold="refuse", explain=True)
     async with asyncio.timeout(PATIENCE_S):
-        while not isinstance(await tap.request(router(), cold), RouteRefused):
-            await asyncio.sleep(0.01)
+        while isinstance(await tap.request(router(), question), Routed):
+            pass  # asked anew at once: the worker announces what it has unloaded after it has answered
