@@ -36,6 +36,8 @@ class VoiceWatcher(Protocol):
 class VoiceThreads:
     """A model's first load measures its level, by speaking two sentences; later ones speak 0.3 s to warm it up.
 
+    A voice that knows its level from an earlier process (`Voice.calibrate`) is only warmed up at its first load, too.
+
     `on_made(key, made, compute_s)` and `on_failed(key, reason)` hear of all turns.
     """
 
@@ -66,7 +68,7 @@ class VoiceThreads:
             loaded.actor = TtsActor.start(
                 load=voice.load,
                 calibrate=self._calibrate,
-                warm_up=None if shaper is None else partial(_warmed_up, shaper, voice.languages[0]),
+                warm_up=voice.calibrate if shaper is None else partial(warmed_up, shaper, voice.languages[0]),
                 mailbox=self._mailbox,
                 listener=listener,
                 ahead_s=self._ahead_s,
@@ -84,7 +86,8 @@ class VoiceThreads:
         self._shapers[model] = shaper
 
 
-def _warmed_up(shaper: OpenShaper, language: str, synthesizer: Synthesizer) -> OpenShaper:
+def warmed_up(shaper: OpenShaper, language: str, synthesizer: Synthesizer) -> OpenShaper:
+    """Speak 0.3 s, and go on with what is known."""
     chunks = synthesizer.synthesize(_WARM_UP, language=language, speed=1.0)
     samples = 0
     for chunk in chunks:

@@ -11,7 +11,7 @@ from actors.tts import TtsActor
 from actors.tts_messages import Forget, Imitate, LoadSynthesizer, TtsMessage
 from protocol.errors import Refused
 from protocol.ids import ModelId
-from protocol.ports import Reference, SharesBase
+from protocol.ports import Calibrate, Reference, SharesBase
 from protocol.speaking import ReferenceId
 
 log = structlog.get_logger()
@@ -25,6 +25,7 @@ class Voice:
         memory_mb: as its voice pack estimates it (0: unknown); of an adapter, without its base.
         base: the model that it is an adapter of, and with whose weights it speaks.
         clones: whether it can imitate a recording.
+        calibrate: knows its level or measures it; None: it is measured as all are.
     """
 
     model: ModelId
@@ -35,6 +36,7 @@ class Voice:
     memory_mb: int = 0
     base: ModelId | None = None
     clones: bool = False
+    calibrate: Calibrate | None = None
 
 
 @dataclass(slots=True, eq=False)

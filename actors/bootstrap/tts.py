@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from actors.bootstrap import worker
+from actors.bootstrap.levels import kept_level
 from actors.bootstrap.metrics_server import serve_metrics
 from actors.bootstrap.packs import packs_to_speak_with
 from actors.bootstrap.process import run_part
@@ -93,6 +94,7 @@ def _voices(tts: TtsWorkerSettings, packs: Sequence[VoicePack]) -> list[Voice]:
             memory_mb=pack.memory_mb,
             base=pack.base,
             clones="zero_shot" in pack.tags,
+            calibrate=kept_level(pack, device=tts.device, dtype=tts.dtype),
         )
         for pack in packs
     ]

@@ -46,6 +46,20 @@ class MasteredTurn:
 
 def calibrate(synthesizer: Synthesizer, *, language: str = "en") -> Callable[[], SpeechShaper]:
     """Let the model speak two sentences (which also warms it up) and measure its usual level; see `Calibrate`."""
+    return mastered(synthesizer.sample_rate, measured(synthesizer, language=language))
+
+
+def mastered(rate: int, calibration: Calibration) -> Callable[[], SpeechShaper]:
+    """Makes a shaper for each turn of a model that speaks at `rate` Hz."""
+    return lambda: MasteredTurn(rate, calibration)
+
+
+def measured(synthesizer: Synthesizer, *, language: str = "en") -> Calibration:
+    """The usual level of a model that speaks two sentences, and what brings it to the target.
+
+    Raises:
+        SynthesisFailed: it gives no sound.
+    """
     rate = synthesizer.sample_rate
     spoken = [_spoken(synthesizer, text, language) for text in _TEXTS]
     level = float(np.mean([_level(np.concatenate(chunks), rate) for chunks in spoken]))
@@ -53,7 +67,7 @@ def calibrate(synthesizer: Synthesizer, *, language: str = "en") -> Callable[[],
     for _ in range(_PASSES):
         reached = float(np.mean([_mastered_lufs(chunks, rate, calibration) for chunks in spoken]))
         calibration = Calibration(level, calibration.gain_db + TARGET_LUFS - reached)
-    return lambda: MasteredTurn(rate, calibration)
+    return calibration
 
 
 def _spoken(synthesizer: Synthesizer, text: str, language: str) -> list[Pcm]:

@@ -86,6 +86,14 @@ class PackageSource(_Part):
             self._origin(package)
         return self._origin(self.package).parent
 
+    def folders(self) -> tuple[Path, ...]:
+        """Of this package and of those that it needs.
+
+        Raises:
+            ModelUnavailable: as `folder`.
+        """
+        return tuple(self._origin(package).parent for package in (self.package, *self.also))
+
     def _origin(self, package: str) -> Path:
         spec = find_spec(package)
         if spec is None or spec.origin is None:

@@ -136,7 +136,7 @@ ADAPTERS: Final = (
     Adapter(name="hibari", make=_packed("hibari-heart"), pace="instant"),
     Adapter(name="piper", make=_packed("piper-joe"), pace="fast"),
     Adapter(name="kokoro", make=_packed("kokoro-alpha"), first_chunk_s=8.0, starts=100),
-    Adapter(name="xtts", make=tiny("xtts", _xtts), first_chunk_s=0.3, starts=300, heavy=True, tells_words=False),
+    Adapter(name="xtts", make=tiny("xtts", _xtts), first_chunk_s=0.3, starts=200, heavy=True, tells_words=False),
     Adapter(
         name="csm",
         make=tiny("csm", _csm),
@@ -145,7 +145,7 @@ ADAPTERS: Final = (
         tells_words=False,
         knows_speed=False,
     ),
-    Adapter(name="cosyvoice", make=tiny("cosyvoice2", _cosyvoice), starts=300, heavy=True, tells_words=False),
+    Adapter(name="cosyvoice", make=tiny("cosyvoice2", _cosyvoice), starts=200, heavy=True, tells_words=False),
 )
 
 
