@@ -143,6 +143,20 @@ def test_the_fade_in_waits_for_what_follows_it() -> None:
     assert pulled(gate) == a_frame(1)
 
 
+def test_a_hold_after_the_fade_in_fades_out_once_more() -> None:
+    gate = a_gate(queued=2)
+    gate.pull()
+    for _ in range(2):
+        gate.hold(ONE)
+        fade = pulled(gate)
+        assert fade.flags == Flags.COMFORT
+        assert abs(level(fade, 0) - LOUD) <= 1
+        assert gate.pull() is None
+        gate.release(ONE)
+        assert pulled(gate).flags == Flags.COMFORT
+    assert pulled(gate) == a_frame(1)
+
+
 def test_a_hold_that_is_taken_back_before_the_next_pull_leaves_no_trace() -> None:
     gate = a_gate(queued=3)
     gate.pull()

@@ -30,7 +30,7 @@ class Gate(RuleBasedStateMachine):
         self.flushed = True
         self.heard: list[int] = []
         self.tail: list[tuple[TurnId, int]] = []
-        self.comfort_since_silent = 0
+        self.comfort_since_shut = 0
         self.rewound = 0
 
     @rule(turn=TURNS, held=st.booleans())
@@ -103,15 +103,15 @@ class Gate(RuleBasedStateMachine):
         shut = self.held or self.flushed
         out = self.gate.pull()
         if not shut:
-            self.comfort_since_silent = 0
+            self.comfort_since_shut = 0
         if out is None:
             return
         frame = out.frame
         if Flags.COMFORT in frame.flags:
             assert not out.first
             assert not out.last
-            self.comfort_since_silent += 1
-            assert not shut or self.comfort_since_silent <= 1, "more than one fade came out of a shut gate"
+            self.comfort_since_shut += shut  # a fade-in came out while it was open
+            assert self.comfort_since_shut <= 1, "more than one fade came out of a shut gate"
             return
         assert not shut, "a shut gate let speech out"
         if self.tail:
