@@ -32,9 +32,9 @@ fix:
 typecheck:
     uv run --no-sync mypy
 
-# The fast tests, with one real conversation through the whole system among them: about two minutes
+# The fast tests, in two processes, with one real conversation among them: about two minutes. To debug: `just test -n 0 -s`
 test *args:
-    {{ pytest }} -m "smoke or not (soak or browser or system or heavy)" {{ args }}
+    {{ pytest }} -n 2 --dist loadfile --no-loadscope-reorder -m "smoke or not (soak or browser or system or heavy)" {{ args }}
     @echo "The voices that need torch are tested by: just test-heavy"
 
 # The whole system in processes of its own: conversations, interruptions, faults, the command line

@@ -1,5 +1,6 @@
 """One system for all tests of this folder, and a place to say what was measured."""
 
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -29,12 +30,15 @@ async def tap(system: System) -> AsyncIterator[Tap]:
 
 @pytest.fixture
 def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Print a figure into the test run's own output, where it is not captured."""
+    """Print a figure into the test run's own output, where it is not captured; with xdist, into the test's."""
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
 
     def write(text: str) -> None:
+        line = f"  {request.node.name}: {text}"
+        if reporter is None:  # a worker of xdist has no terminal
+            sys.stdout.write(f"{line}\n")
+            return
         reporter.ensure_newline()
-        reporter.write_line(f"  {request.node.name}: {text}")
+        reporter.write_line(line)
 
     return write
