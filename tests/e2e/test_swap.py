@@ -141,5 +141,5 @@ async def _unload(tap: Tap) -> None:
     assert answer.worker.resident_models == ()
     question = Route(model=PIPER, when_cold="refuse", explain=True)
     async with asyncio.timeout(PATIENCE_S):
-        while isinstance(await tap.request(router(), question), Routed):
+        while isinstance(await tap.request(router("route"), question), Routed):
             pass  # asked anew at once: the worker announces what it has unloaded after it has answered
