@@ -4,7 +4,6 @@ Loading, warm-up and unloading happen on the models' own threads.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Protocol, assert_never
@@ -12,6 +11,7 @@ from typing import Protocol, assert_never
 import structlog
 
 from actors import tts_metrics
+from actors.instances import Instances
 from actors.load_faults import fault_of
 from actors.model_status import status_of
 from actors.policies.residency import Residency
@@ -68,9 +68,7 @@ class ModelManager:
         self._check_every_ms = check_every_ms
         self._numbers = count(1)
         self._holders: dict[int, SessionId] = {}
-        self._current: dict[ModelId, LoadedVoice] = {}
-        self._leaving: dict[ModelId, LoadedVoice] = {}
-        self._overlapping: set[ModelId] = set()
+        self._here = Instances()
         self._timer: Timer | None = None
         self._is_over = False
 
@@ -92,11 +90,7 @@ class ModelManager:
 
     def waiting(self) -> dict[ModelId, int]:
         """At each base that voices share: how many of them wait now, while another one computes."""
-        return {
-            base: voice.shares.waiting
-            for model, voice in self._current.items()
-            if voice.shares is not None and (base := self._residency[model].base) is not None
-        }
+        return self._here.waiting(self._residency)
 
     # --- wishes -----------------------------------------------------------------------------------------------------
     async def acquire(self, model: ModelId, session: SessionId) -> Lease:
@@ -109,7 +103,7 @@ class ModelManager:
         number = next(self._numbers)
         self._admit(model, self._residency.hold(model, number, self._now()))
         self._holders[number] = session
-        voice = self._instance(model)
+        voice = self._here.of(model)
         lease = Lease(voice, lambda: self._release(model, number))
         self.evict_idle()
         try:
@@ -129,7 +123,7 @@ class ModelManager:
         self._admit(model, self._residency.load(model, self._now()))
         if model in self._residency.at("resident"):
             return
-        voice = self._instance(model)
+        voice = self._here.of(model)
         self.evict_idle()
         await asyncio.shield(voice.ready)
 
@@ -144,7 +138,7 @@ class ModelManager:
             users = len(self._users(model))
             raise Refused("model-in-use", f"{users} sessions speak with {model}" if users else f"{model} is loading")
         self.evict_idle()
-        if leaving := self._leaving.get(model):
+        if leaving := self._here.leaving.get(model):
             await asyncio.shield(leaving.ended)
 
     async def reload(self, model: ModelId | None = None) -> None:
@@ -191,29 +185,18 @@ class ModelManager:
         tts_metrics.MEMORY.set(self._residency.memory_mb * 2**20)
 
     async def stop(self, *, within_s: float = 2.0) -> None:
-        """End all actors, each after the chunk that it is making.
-
-        They are waited for: a process that ends while a thread computes is aborted by the model's library.
-        """
+        """End all actors, and wait for them; see `Instances`."""
         self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
-        voices = (*self._current.values(), *self._leaving.values())
-        self._current.clear()
-        for voice in voices:
-            voice.end()
-        deadline = time.monotonic() + within_s
-        for voice in voices:
-            if voice.actor is not None:
-                await asyncio.to_thread(voice.actor.actor_stopped.wait, max(0.0, deadline - time.monotonic()))
+        await self._here.stop(within_s=within_s)
 
     # --- from the actors --------------------------------------------------------------------------------------------
     def on_loaded(self, voice: LoadedVoice, warm: Warm) -> None:
         """It takes work."""
-        if self._current.get(voice.model) is not voice:
+        if not self._here.is_current(voice):
             return
-        measured = 0 if voice.model in self._overlapping else round(warm.memory_mb)
-        self._overlapping.discard(voice.model)
+        measured = self._here.measured(voice.model, warm.memory_mb)
         self._residency.loaded(voice.model, self._now(), measured, with_base=warm.with_base)
         voice.shares = warm.shares
         tts_metrics.LOADS.labels(voice.model).inc()
@@ -226,11 +209,11 @@ class ModelManager:
 
     def on_load_failed(self, voice: LoadedVoice, error: Exception) -> None:
         """Everybody who waited is told why; the next one who asks too soon, too."""
-        if self._current.pop(voice.model, None) is not voice:
+        if not self._here.is_current(voice):
             return
+        self._here.drop(voice.model)
         reason = str(error) or type(error).__name__
         fault = fault_of(error)
-        self._overlapping.discard(voice.model)
         self._residency.failed(voice.model, self._now(), reason)
         tts_metrics.LOAD_FAILURES.labels(fault).inc()
         log.error("a voice cannot be loaded", model=voice.model, reason=reason, fault=fault)
@@ -239,20 +222,16 @@ class ModelManager:
 
     def on_ended(self, voice: LoadedVoice) -> None:
         """An evicted one has given its memory back."""
-        voice.shares = None
-        if not voice.ended.done():
-            voice.ended.set_result(None)
-        if self._leaving.get(voice.model) is voice:
-            del self._leaving[voice.model]
+        if self._here.has_left(voice):
             self._residency.gone(voice.model)
             self.evict_idle()
             self._on_changed()
 
     def on_died(self, voice: LoadedVoice, reason: str) -> None:
         """Its actor ended by an error; the next request loads it again."""
-        if self._current.get(voice.model) is not voice:
+        if not self._here.is_current(voice):
             return
-        del self._current[voice.model]
+        self._here.drop(voice.model)
         tts_metrics.DEATHS.inc()
         log.error("a voice has died", model=voice.model, reason=reason)
         self._residency.gone(voice.model)
@@ -278,29 +257,20 @@ class ModelManager:
         self._holders.pop(number, None)
         self.evict_idle()
 
-    def _instance(self, model: ModelId) -> LoadedVoice:
-        """The one that takes work, or will."""
-        if model not in self._current:
-            loop = asyncio.get_running_loop()
-            self._current[model] = LoadedVoice(model, loop.create_future(), loop.create_future())
-        return self._current[model]
-
     def _start(self, model: ModelId) -> None:
-        others = self._residency.at("loading")
-        self._overlapping.update(others if len(others) > 1 else ())
-        self._threads.start(self.voices.find(model), self._instance(model), self)
+        self._here.load_together(self._residency.at("loading"))
+        self._threads.start(self.voices.find(model), self._here.of(model), self)
 
     def _end(self, model: ModelId, reason: EvictReason) -> None:
         log.info("a voice is unloaded", model=model, why=reason)
         tts_metrics.EVICTIONS.labels(reason).inc()
-        voice = self._leaving[model] = self._current.pop(model)
-        voice.end()
+        self._here.dismiss(model)
         self._on_changed()
 
     def _refuse(self, model: ModelId, reason: str) -> None:
         log.warning("no room for a voice", model=model, reason=reason)
         tts_metrics.LOADS_REFUSED.inc()
-        if voice := self._current.pop(model, None):
+        if voice := self._here.drop(model):
             voice.fail(Refused("no-room", reason))
 
     def _arm(self) -> None:

@@ -60,7 +60,7 @@ async def test_a_new_voice_speaks_from_the_next_turn_on() -> None:
 
 def kill_voice(stage: Stage, model: ModelId) -> None:
     """End its actor by an error that nobody expects."""
-    stage.worker._models._current[model].tell("nonsense")  # type: ignore[arg-type]  # that is the error
+    stage.worker._models._here.current[model].tell("nonsense")  # type: ignore[arg-type]  # that is the error
 
 
 async def test_a_voice_that_dies_is_reported_to_whom_it_spoke_for_and_loaded_again() -> None:
