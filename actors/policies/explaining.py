@@ -142,8 +142,6 @@ class _Judge:
         if self._won is None or rank.standing != OPEN:
             return Misfit("full", f"{worker.sessions} of {worker.capacity} sessions, and {placed} just sent there")
         winner, best = self._won.name, self._won.entry.rank
-        if rank.crowd != best.crowd:
-            return Misfit("busier", _taken(rank, best, winner))
         if rank.queue != best.queue:
             just = f", {placed} of them sessions just sent there" if placed else ""
             return Misfit("longer-queue", f"{rank.queue} waiting{just}; {best.queue} at {winner}")

@@ -17,10 +17,6 @@ TRIAL_SESSIONS: Final = 2
 """As many sessions a worker gets as if it were the fastest before its latency is known; after that, it ranks as the
 slowest until it has been measured."""
 _SLOWEST: Final = 1_000_000
-ROOMY: Final = 0.75
-"""Up to this share of its places a worker is chosen by queue and latency. Beyond, room comes first: others place there
-too, and a view is up to 2 s old, so whoever fills a worker to the brim is often refused by it."""
-_CROWD_STEPS: Final = 16
 
 
 class Rank(NamedTuple):
@@ -28,14 +24,12 @@ class Rank(NamedTuple):
 
     Attributes:
         standing: `OPEN`, `LIKELY_FULL` or `CLOSED`.
-        crowd: 0 while there is room, then the share of its places that is taken, in steps.
         queue: pieces of text that wait, each session placed since the last announcement counted as one.
         latency: the p50 from text to first sound, in steps.
         load: the share of its places that is taken, those placed since included.
     """
 
     standing: int
-    crowd: int
     queue: int
     latency: int
     load: float
@@ -52,7 +46,6 @@ def rank_of(worker: Announcement, placed: int, *, doubted: bool = False) -> Rank
     load = sessions / worker.capacity if worker.capacity else 1.0
     return Rank(
         _standing(worker, sessions, doubted=doubted),
-        0 if load < ROOMY else 1 + int((load - ROOMY) * _CROWD_STEPS),
         worker.metrics.queue_depth + placed,
         _latency(worker, sessions),
         load,

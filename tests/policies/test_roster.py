@@ -10,7 +10,7 @@ from actors.policies.roster import Roster
 from actors.policies.routing import Requirements
 from protocol.errors import Refused
 from protocol.ids import ModelId, WorkerName
-from protocol.workers import Announcement, Capabilities
+from protocol.workers import Announcement, Capabilities, Load
 from tests.policies.workforce import A, B, a_worker
 
 AS_A = Requirements(kind="tts", language="en", model=A)
@@ -151,12 +151,14 @@ def test_a_doubt_ends_by_itself() -> None:
     assert roster.choose(AS_A).name == "a"
 
 
-def test_beyond_three_quarters_room_comes_before_queue_and_speed() -> None:
-    crowded = a_worker("fast", sessions=12, capacity=16, p50=20.0)
-    slow = a_worker("slow", sessions=8, capacity=16, p50=900.0, queue=2)
-    assert chosen(crowded, slow) == "slow"
-    assert chosen(replace(crowded, sessions=11), slow) == "fast"
-    assert chosen(crowded, replace(slow, resident_models=())) == "fast"
+def test_the_queue_decides_before_the_speed_and_both_before_the_room() -> None:
+    """To the last place: whoever is full after all refuses, and the next best one is asked."""
+    crowded = a_worker("fast", sessions=15, capacity=16, p50=20.0)
+    empty = a_worker("slow", capacity=16, p50=900.0)
+    assert chosen(crowded, empty) == "fast"
+    assert chosen(replace(crowded, metrics=Load(queue_depth=1, p50_first_audio_ms=20.0)), empty) == "slow"
+    assert chosen(crowded, replace(empty, metrics=crowded.metrics)) == "slow"
+    assert chosen(replace(crowded, sessions=16), empty) == "slow"
 
 
 # --- what changes is noticed ----------------------------------------------------------------------------------------
