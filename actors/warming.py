@@ -8,13 +8,12 @@ import structlog
 
 from actors import metrics
 from actors.policies.patience import Patience
-from protocol.conversation import CommandRefused
 from protocol.errors import BusUnavailable, MalformedMessage
 from protocol.ids import ModelId, WorkerName
 from protocol.ports import Bus
-from protocol.speaking import SpeakingRefused
+from protocol.refusals import Refusal
 from protocol.subjects import worker as worker_command
-from protocol.workers import LoadModel, WorkerDescribed, WorkerRefused
+from protocol.workers import LoadModel, WorkerDescribed
 
 LOAD_TIMEOUT_S: Final = 180.0
 """Gigabytes from a slow disk, behind another load."""
@@ -78,10 +77,8 @@ class Warmer:
             answer = await self._bus.request(worker_command(worker), command, timeout_s=self._timeout_s)
         except (BusUnavailable, MalformedMessage) as error:
             return str(error)
-        match answer:
-            case WorkerDescribed():
-                return None
-            case WorkerRefused() | CommandRefused() | SpeakingRefused():  # the same JSON: who decodes cannot tell
-                return f"{answer.code}: {answer.reason}"
-            case _:
-                return "the answer is none to this request"
+        if isinstance(answer, WorkerDescribed):
+            return None
+        if isinstance(answer, Refusal):
+            return f"{answer.code}: {answer.reason}"
+        return "the answer is none to this request"

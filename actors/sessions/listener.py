@@ -9,14 +9,13 @@ from actors.policies.routing import speaks
 from actors.sessions.chores import Chores
 from actors.sessions.ports import Router, Sound
 from actors.sessions.seeker import Seeker
-from protocol.conversation import CommandRefused
 from protocol.errors import BusUnavailable, MalformedMessage, Refused
 from protocol.hearing import EndListening, StartListening
 from protocol.ids import SessionId, WorkerName
 from protocol.ports import Bus
-from protocol.speaking import SpeakingRefused
+from protocol.refusals import Refusal
 from protocol.subjects import asr_command
-from protocol.workers import Announcement, WorkerRefused
+from protocol.workers import Announcement
 
 START_TIMEOUT_S: Final = 5.0
 FIND_TIMEOUT_S: Final = 1.0
@@ -229,9 +228,7 @@ class Listener:
             )
         except (BusUnavailable, MalformedMessage) as error:
             raise Refused("recognizer-unreachable", f"The worker {worker} does not answer as it should.") from error
-        if isinstance(
-            answer, CommandRefused | SpeakingRefused | WorkerRefused
-        ):  # the same JSON: who decodes can't tell
+        if isinstance(answer, Refusal):
             raise Refused(answer.code, answer.reason)
 
     def _say_goodbye(self, worker: WorkerName) -> None:

@@ -11,14 +11,13 @@ from actors.policies.routing import Placement
 from actors.sessions.place import Place
 from actors.sessions.ports import Router
 from actors.sessions.wishes import Wanted
-from protocol.conversation import CommandRefused
 from protocol.errors import BusUnavailable, MalformedMessage, NobodyListens, Refused
 from protocol.ids import SessionId, WorkerName
 from protocol.ports import Bus
+from protocol.refusals import Refusal
 from protocol.routing import WhenCold
-from protocol.speaking import EndSpeaking, SpeakingReady, SpeakingRefused, StartSpeaking
+from protocol.speaking import EndSpeaking, SpeakingReady, StartSpeaking
 from protocol.subjects import tts_command
-from protocol.workers import WorkerRefused
 
 RESIDENT_TIMEOUT_S: Final = 1.0
 """A worker that has the model answers within milliseconds; one that hangs has been missed by its pulse by then."""
@@ -160,9 +159,7 @@ class Places:
         except (BusUnavailable, MalformedMessage) as error:
             self.leave(place.name)
             raise Refused(UNREACHABLE, f"The worker {place.name} does not answer as it should.") from error
-        if isinstance(
-            answer, SpeakingRefused | CommandRefused | WorkerRefused
-        ):  # the same JSON: who decodes can't tell
+        if isinstance(answer, Refusal):
             raise Refused(answer.code, answer.reason)
         if not isinstance(answer, SpeakingReady):
             raise Refused("voice-confused", f"The worker {place.name} gives an answer that is none.")

@@ -19,11 +19,12 @@ from adapters.bus.nats import NatsBus
 from adapters.references.nats_objects import NatsReferences
 from adapters.server.embedded_nats import EmbeddedNats
 from protocol.audio import Flags, Frame
-from protocol.conversation import CommandRefused, Playout
+from protocol.conversation import Playout
 from protocol.errors import Refused
 from protocol.ids import Samples, SessionId, TurnId, WorkerName
 from protocol.ports import Pcm
-from protocol.speaking import SpeakingReady, SpeakingRefused, StartSpeaking, TextChunk
+from protocol.refusals import Refusal
+from protocol.speaking import SpeakingReady, StartSpeaking, TextChunk
 from protocol.subjects import session_playout, tts_command, tts_frames
 from tests.adapters.recordings import sound_file
 from tests.adapters.serving import served
@@ -115,7 +116,7 @@ async def test_what_a_client_uploads_is_what_a_worker_elsewhere_imitates_until_t
 
             stranger = StartSpeaking(session=SessionId("s-2"), model=cloner.model, reference=name)
             refused = await bus.request(tts_command(SessionId("s-2"), WORKER), stranger, timeout_s=20)
-            assert isinstance(refused, SpeakingRefused | CommandRefused)
+            assert isinstance(refused, Refusal)
             assert refused.code == "no-such-reference"
 
             references.forget(SESSION)

@@ -13,10 +13,10 @@ from actors.tts_worker import TtsWorker
 from adapters.audio.mastering import calibrate
 from adapters.tts.loading import load_synthesizer
 from adapters.voicepacks import VoicePack, find_packs
-from protocol.conversation import CommandRefused
 from protocol.errors import SettingsInvalid
 from protocol.ids import ModelId, SessionId, WorkerName
-from protocol.speaking import SpeakingReady, SpeakingRefused, StartSpeaking
+from protocol.refusals import Refusal
+from protocol.speaking import SpeakingReady, StartSpeaking
 from protocol.subjects import tts_command
 from tests.adapters.voicepacks.shelf import put
 from tests.fakes.bus import FakeBus
@@ -120,7 +120,7 @@ async def test_a_worker_announces_what_each_of_its_models_speaks(tmp_path: Path,
         assert set(announced.capabilities.languages) == {"en", "de"}
         assert not announced.capabilities.zero_shot
         session = SessionId("s-1")
-        for language, kind in (("de", SpeakingReady), ("en", SpeakingRefused | CommandRefused)):
+        for language, kind in (("de", SpeakingReady), ("en", Refusal)):
             start = StartSpeaking(session=session, model=ModelId("piper-hans"), language=language)
             assert isinstance(await bus.request(tts_command(session, WORKER), start, timeout_s=60), kind)
     finally:

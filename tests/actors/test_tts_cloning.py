@@ -6,11 +6,11 @@ from collections.abc import Callable
 import numpy as np
 
 from adapters.audio.mastering import calibrate
-from protocol.conversation import CommandRefused
 from protocol.ids import SessionId, TurnId
 from protocol.message import Message
 from protocol.ports import Pcm, Reference, SpeechShaper, Synthesizer
-from protocol.speaking import EndSpeaking, SpeakingFailed, SpeakingReady, SpeakingRefused, StartSpeaking
+from protocol.refusals import Refusal
+from protocol.speaking import EndSpeaking, SpeakingFailed, SpeakingReady, StartSpeaking
 from protocol.subjects import tts_command, worker
 from protocol.workers import UnloadModel
 from tests.actors.tts_stage import ONE, TWO, WORKER, Client, Stage, a_stage
@@ -41,7 +41,7 @@ async def start(stage: Stage, session: str, reference: str | None, model: str | 
 
 async def refusal(stage: Stage, reference: str) -> tuple[str, str]:
     answer = await start(stage, "s1", reference)
-    assert isinstance(answer, SpeakingRefused | CommandRefused)  # the same JSON: who decodes cannot tell
+    assert isinstance(answer, Refusal)
     return answer.code, answer.reason
 
 
