@@ -9,12 +9,11 @@ from hibari.g2p import G2P
 from hibari.voices import VOICES, voice_path
 
 from adapters.tts.faults import load_fault
-from adapters.tts.hibari_net import DURATION_HOP, Durations, HibariNet
+from adapters.tts.hibari_net import DURATION_HOP, HibariNet
 from adapters.tts.hibari_sound import windows
-from adapters.tts.hibari_text import Utterance, utterances
+from adapters.tts.hibari_text import Utterance, groups_spoken, utterances
 from adapters.tts.phrase import Sentence, phrase_chunks
 from adapters.tts.text import seed_of, speakable
-from adapters.tts.words import Spoken, key_of
 from protocol.errors import ModelUnavailable, SynthesisFailed
 from protocol.ids import ModelId
 from protocol.ports import PcmChunk
@@ -65,15 +64,6 @@ class HibariSynthesizer:
     def _sentence(self, utterance: Utterance, speed: float, rng: np.random.Generator) -> Sentence:
         phonemes = [p for p in utterance.phonemes if self._net.knows(p)]
         spectrum = self._net.speak(phonemes, speed)
-        spoken = () if spectrum.durations is None else self._spoken(utterance, spectrum.durations)
+        times = spectrum.durations
+        spoken = () if times is None else groups_spoken(utterance, times, DURATION_HOP, self._net.knows)
         return Sentence(utterance.text, windows(spectrum, rng), spoken)
-
-    def _spoken(self, utterance: Utterance, durations: Durations) -> tuple[Spoken, ...]:
-        """Each group's time: from its first phoneme to its last one."""
-        ends = np.cumsum(durations) * DURATION_HOP
-        at, groups = 1, []  # 0 is the pad
-        for group in utterance.groups:
-            count = sum(self._net.knows(p) for p in group.phonemes)
-            groups.append(Spoken(key_of(group.text), int(ends[at - 1]), int(ends[at + count - 1])))
-            at += count + int(self._net.knows(" "))
-        return tuple(groups)

@@ -1,12 +1,16 @@
 """Text to hibari's phonemes, with the way back from each phoneme to the written word."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 from hibari import Hibari
 from hibari.g2p import G2P
 from hibari.g2p.normalize import normalize
+
+from adapters.tts.words import Spoken, key_of
 
 _SOFT: Final = 200
 """A sentence with more phonemes than this (some 12 s) is cut at the next clause: the network sees it whole."""
@@ -41,6 +45,26 @@ def utterances(g2p: G2P, text: str) -> Iterator[Utterance]:
         groups = _groups(g2p.phonemize_tokens(g2p.tokenize(normalize(sentence))))
         for piece in _pieces([group for group in groups if group.phonemes.strip()]):
             yield Utterance(" ".join(group.text for group in piece), tuple(piece))
+
+
+def groups_spoken(
+    utterance: Utterance, durations: npt.NDArray[np.int64], hop: int, knows: Callable[[str], bool]
+) -> tuple[Spoken, ...]:
+    """Each group's time: from its first phoneme to its last one.
+
+    Args:
+        utterance: what was spoken.
+        durations: of a pad, then of each phoneme that the network knows, and of what follows.
+        hop: samples per unit of duration.
+        knows: whether the network does.
+    """
+    ends = np.cumsum(durations) * hop
+    at, groups = 1, []  # 0 is the pad
+    for group in utterance.groups:
+        count = sum(knows(p) for p in group.phonemes)
+        groups.append(Spoken(key_of(group.text), int(ends[at - 1]), int(ends[at + count - 1])))
+        at += count + int(knows(" "))
+    return tuple(groups)
 
 
 def _groups(tokens: list[Any]) -> list[Group]:

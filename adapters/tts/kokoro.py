@@ -12,13 +12,12 @@ import numpy.typing as npt
 from hibari.g2p import G2P
 
 from adapters.tts.faults import load_fault
-from adapters.tts.hibari_text import Utterance, utterances
+from adapters.tts.hibari_text import Utterance, groups_spoken, utterances
 from adapters.tts.inference import open_session
 from adapters.tts.kokoro_files import DURATIONS, model_file, styles, vocabulary
 from adapters.tts.kokoro_text import pieces
 from adapters.tts.phrase import Sentence, phrase_chunks
 from adapters.tts.text import speakable
-from adapters.tts.words import Spoken, key_of
 from protocol.errors import ModelUnavailable, SynthesisFailed
 from protocol.ids import ModelId
 from protocol.ports import Pcm, PcmChunk
@@ -80,7 +79,8 @@ class KokoroSynthesizer:
     def _clause(self, clause: Utterance, speed: float) -> Sentence:
         tokens = [self._tokens[p] for p in clause.phonemes if p in self._tokens]
         sound, durations = self._speak(tokens, speed)
-        return Sentence(clause.text, iter((sound,)), self._spoken(clause, durations))
+        spoken = groups_spoken(clause, durations, _HOP, self._tokens.__contains__)
+        return Sentence(clause.text, iter((sound,)), spoken)
 
     def _speak(self, tokens: Sequence[int], speed: float) -> tuple[Pcm, _Durations]:
         feed = {
@@ -90,13 +90,3 @@ class KokoroSynthesizer:
         }
         sound, durations = self._session.run(["audio", DURATIONS], feed)
         return np.clip(sound.reshape(-1), -1.0, 1.0), durations.reshape(-1).astype(np.int64)
-
-    def _spoken(self, clause: Utterance, durations: _Durations) -> tuple[Spoken, ...]:
-        """Each group's time: from its first phoneme to its last one."""
-        ends = np.cumsum(durations) * _HOP
-        at, groups = 1, []  # 0 is the pad
-        for group in clause.groups:
-            count = sum(p in self._tokens for p in group.phonemes)
-            groups.append(Spoken(key_of(group.text), int(ends[at - 1]), int(ends[at + count - 1])))
-            at += count + int(" " in self._tokens)
-        return tuple(groups)
