@@ -70,9 +70,6 @@ class ServerStage(Stage, Protocol):
     async def registry(self) -> MirroringRegistry:
         """One more that sees the same workers, with times that are short."""
 
-    def kill(self, registry: WorkerRegistry) -> None:
-        """As if its process had been killed."""
-
     async def stop(self) -> None:
         """The server goes."""
 
@@ -84,6 +81,14 @@ class ServerStage(Stage, Protocol):
 
     async def delete(self, name: str) -> None:
         """As an operator would."""
+
+
+def kill(registry: WorkerRegistry) -> None:
+    """As if its process had been killed."""
+    assert isinstance(registry, NatsKvRegistry | RedisRegistry)
+    assert registry._heartbeat._task is not None
+    registry._heartbeat._task.cancel()
+    registry._heartbeat._said.clear()
 
 
 class MemoryStage:
@@ -110,12 +115,6 @@ class NatsStage:
         registry = NatsKvRegistry(bus, heartbeat_s=HEARTBEAT_S, ttl_s=TTL_S, lease_s=LEASE_S)
         self._stack.push_async_callback(registry.close)
         return registry
-
-    def kill(self, registry: WorkerRegistry) -> None:
-        assert isinstance(registry, NatsKvRegistry)
-        assert registry._heartbeat._task is not None
-        registry._heartbeat._task.cancel()
-        registry._heartbeat._said.clear()
 
     async def stop(self) -> None:
         await self._server.stop()
@@ -158,12 +157,6 @@ class RedisStage:
         registry = a_redis_registry(self._server.url)
         self._stack.push_async_callback(registry.close)
         return registry
-
-    def kill(self, registry: WorkerRegistry) -> None:
-        assert isinstance(registry, RedisRegistry)
-        assert registry._heartbeat._task is not None
-        registry._heartbeat._task.cancel()
-        registry._heartbeat._said.clear()
 
     async def stop(self) -> None:
         await self._server.stop()

@@ -25,6 +25,7 @@ from tests.adapters.registry_stage import (
     Watcher,
     a_worker,
     eventually,
+    kill,
 )
 from tests.redis_server import RedisServer
 
@@ -162,7 +163,7 @@ async def test_who_falls_silent_is_gone_when_its_time_is_over(server_stage: Serv
     here, there = await server_stage.registry(), await server_stage.registry()
     await here.announce(WORKER)
     watcher = await seen_by(there)
-    server_stage.kill(here)
+    kill(here)
     assert await watcher.next() == (WORKER.name, None)
 
 
@@ -225,7 +226,7 @@ async def test_who_died_while_the_server_was_away_is_gone_after_a_lease(server_s
     await here.announce(WORKER)
     watcher = await seen_by(there)
     await server_stage.stop()
-    server_stage.kill(here)
+    kill(here)
     await server_stage.start(forgetful=True)
     assert await watcher.next() == (WORKER.name, None)
 
@@ -234,7 +235,7 @@ async def test_a_key_that_an_operator_deletes_is_gone(server_stage: ServerStage)
     here, there = await server_stage.registry(), await server_stage.registry()
     await here.announce(WORKER)
     watcher = await seen_by(there)
-    server_stage.kill(here)
+    kill(here)
     await server_stage.delete(WORKER.name)
     assert await watcher.next() == (WORKER.name, None)
 

@@ -1,8 +1,6 @@
 """What every store of recordings does, the real one and the fake."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,21 +19,6 @@ ONE, TWO = SessionId("s-one"), SessionId("s-two")
 def a_recording(seconds: float = 3.0, rate: int = 24_000) -> Reference:
     pcm = 0.5 * np.sin(np.arange(int(seconds * rate)) * 0.05)
     return Reference(pcm=pcm.astype(np.float32), sample_rate=rate, text="Was hier gesagt wird: ja.")
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedNats]:
-    server = EmbeddedNats(tmp_path / "nats")
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
-async def bus(server: EmbeddedNats) -> AsyncIterator[NatsBus]:
-    bus = await NatsBus.connect(server.url, name="test")
-    yield bus
-    await bus.close()
 
 
 @pytest.fixture(params=["fake", "nats"])
@@ -115,9 +98,9 @@ async def test_names_fit_the_protocol_and_differ(store: ReferenceStore) -> None:
     assert all(len(name) <= 64 and name == name.lower() for name in names)
 
 
-async def test_another_process_sees_what_was_put(server: EmbeddedNats, bus: NatsBus) -> None:
+async def test_another_process_sees_what_was_put(nats_server: EmbeddedNats, bus: NatsBus) -> None:
     name = await NatsReferences(bus).put(a_recording())
-    other = await NatsBus.connect(server.url, name="another")
+    other = await NatsBus.connect(nats_server.url, name="another")
     try:
         assert (await NatsReferences(other).get(name)).seconds == 3.0
     finally:
@@ -146,16 +129,18 @@ async def test_a_full_store_refuses_and_takes_again_once_there_is_room(bus: Nats
     assert await store.put(a_recording(1.0))
 
 
-async def test_a_server_that_is_gone_is_told_and_one_that_is_back_is_used(server: EmbeddedNats, bus: NatsBus) -> None:
+async def test_a_server_that_is_gone_is_told_and_one_that_is_back_is_used(
+    nats_server: EmbeddedNats, bus: NatsBus
+) -> None:
     store = NatsReferences(bus)
     name = await store.put(a_recording())
-    await server.stop()
+    await nats_server.stop()
     with pytest.raises(BusUnavailable):
         async with asyncio.timeout(20):
             await store.get(name)
     back = asyncio.Event()
     bus.on_reconnect(back.set)
-    await server.start()
+    await nats_server.start()
     await asyncio.wait_for(back.wait(), 20)
     assert (await store.get(name)).seconds == 3.0
 
