@@ -88,6 +88,13 @@ def test_a_recording_is_imitated_while_text_comes(model: Any) -> None:
         stream.step()
 
 
+def test_it_speaks_in_half_precision(tmp_path: Path) -> None:
+    other = opened(cosyvoice_folder(), tmp_path, dtype="bfloat16", text_in="stream")
+    sound, _ = go_on(begun(other, "Yes,", "of course."))
+    assert sound.size
+    assert np.isfinite(sound).all()
+
+
 # --- pauses, stops, faults --------------------------------------------------------------------------------------------
 def test_a_pause_computes_nothing_and_a_stop_leaves_nothing(model: Any, steps: Steps) -> None:
     threads = threading.active_count()
