@@ -182,7 +182,7 @@ class ModelManager:
         self._arm()
         tts_metrics.RESIDENT.set(len(self.resident))
         tts_metrics.LOADS_WAITING.set(len(self._residency.waiting))
-        tts_metrics.MEMORY.set(self._residency.memory_mb * 2**20)
+        tts_metrics.MEMORY.set(self._residency.footprint.total_mb * 2**20)
 
     async def stop(self, *, within_s: float = 2.0) -> None:
         """End all actors, and wait for them; see `Instances`."""

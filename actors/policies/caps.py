@@ -3,13 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from actors.policies.footprint import Footprint
-from actors.policies.resident import EvictReason, Limits, Place, Resident
+from actors.policies.resident import EvictReason, Limits, Resident, at
 from protocol.ids import Millis, ModelId
-
-
-def at(models: Mapping[ModelId, Resident], *places: Place) -> list[ModelId]:
-    """The models there."""
-    return [model for model, resident in models.items() if resident.place in places]
 
 
 class Caps:
@@ -20,14 +15,10 @@ class Caps:
         self._footprint = footprint
         self._limits = limits
 
-    def memory_mb(self, models: Sequence[ModelId]) -> int:
-        """Of these together."""
-        return self._footprint.of(self._models[model] for model in models)
-
     def excess(self, models: Sequence[ModelId]) -> EvictReason | None:
         """The cap that these models together exceed, memory first."""
         cap = self._limits.memory_cap_mb
-        if cap is not None and self.memory_mb(models) > cap:
+        if cap is not None and self._footprint.of(models) > cap:
             return "memory"
         return "cap" if len(models) > self._limits.resident_cap else None
 
@@ -73,9 +64,9 @@ class Caps:
         if excess == "cap":
             return f"{model} has no place: resident_cap is {limits.resident_cap}, and as many models are in use"
         used = [other for other in at(self._models, "resident", "loading") if self._models[other].holds]
-        used_mb = self.memory_mb(used)
+        used_mb = self._footprint.of(used)
         return (
-            f"{model} needs {self.memory_mb([*used, model]) - used_mb} MB of memory_cap_mb {limits.memory_cap_mb}, "
+            f"{model} needs {self._footprint.of([*used, model]) - used_mb} MB of memory_cap_mb {limits.memory_cap_mb}, "
             f"of which {used_mb} MB are in use"
         )
 

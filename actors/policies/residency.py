@@ -10,26 +10,35 @@ protects the machine, and behind a load somebody waits. `resident_cap` says how 
 while all are in use, one more may be loaded for somebody who will use it (a session that changes its voice holds both
 for a moment). `memory_cap_mb` does not yield: a load without room beside the models in use is refused, since waiting
 would mean waiting for a conversation to end. It is exceeded only when loading needed more than was estimated.
+
+Memory is counted of models that are resident, loading or leaving: of each what is its own, and each base that they
+share once (see `footprint`). So evicting an adapter frees the adapter, and whoever is the last on a base frees that,
+too; a base that is in use stays, because its user does. A load whose base is leaving with its last model waits until
+that has gone. `resident_cap` counts models, not bases.
 """
 
 from collections.abc import Mapping, Sequence
 
-from actors.policies.caps import Caps, at
+from actors.policies.caps import Caps
 from actors.policies.footprint import Footprint
-from actors.policies.resident import Command, Evict, EvictReason, Limits, Load, Need, Place, Refuse, Resident
+from actors.policies.resident import Command, Evict, EvictReason, Limits, Load, Need, Place, Refuse, Resident, at
 from protocol.ids import Millis, ModelId
 
 
 class Residency:
-    """Ask for changes, then carry out what `due` says, and report how that went."""
+    """Ask for changes, then carry out what `due` says, and report how that went.
+
+    Attributes:
+        footprint: what the models take; to read only.
+    """
 
     def __init__(self, models: Mapping[ModelId, Need], *, limits: Limits) -> None:
         """`models`: each with what it is estimated to take, the default one first."""
         self._limits = limits
         self._models: dict[ModelId, Resident] = {}
         self._known: dict[ModelId, Need] = {}
-        self._footprint = Footprint()
-        self._caps = Caps(self._models, self._footprint, limits)
+        self.footprint = Footprint(self._models)
+        self._caps = Caps(self._models, self.footprint, limits)
         self._queue: list[ModelId] = []
         self._commands: list[Command] = []
         self.know(models)
@@ -51,20 +60,6 @@ class Residency:
     def at(self, *places: Place) -> list[ModelId]:
         """The models there."""
         return at(self._models, *places)
-
-    @property
-    def memory_mb(self) -> int:
-        """Of all models that are in memory, or are coming or going."""
-        return self._caps.memory_mb(self.at("loading", "resident", "leaving"))
-
-    def shown_mb(self, model: ModelId) -> int:
-        """Its own and, of a base, what it shares: nothing is shown with two models."""
-        return self._models[model].memory_mb + self._footprint.of_base(model)
-
-    def sharing(self, model: ModelId) -> int:
-        """How many other models keep its weights in memory, as their base."""
-        others = self.at("loading", "resident", "leaving")
-        return sum(self._models[other].base == model for other in others if other != model)
 
     # --- wishes -----------------------------------------------------------------------------------------------------
     def hold(self, model: ModelId, hold: int, now: Millis) -> Millis:
@@ -125,7 +120,7 @@ class Residency:
     def know(self, models: Mapping[ModelId, Need]) -> None:
         """These are the models now, the default one first; one that is missing goes as soon as nobody uses it."""
         self._known = dict(models)
-        self._footprint.know(models.values())
+        self.footprint.know(models.values())
         for model, need in models.items():
             known = self._models.setdefault(model, Resident(need.own_mb))
             known.stale = known.renew
@@ -144,7 +139,7 @@ class Residency:
         resident.in_background = False
         resident.loaded_at = resident.last_used = now
         resident.failures, resident.fault = 0, ""
-        self._footprint.measure(model, resident, measured_mb, with_base=with_base)
+        self.footprint.measure(model, measured_mb, with_base=with_base)
 
     def failed(self, model: ModelId, now: Millis, fault: str) -> None:
         """It could not be loaded; nobody waits for it any more."""

@@ -1,5 +1,6 @@
 """What the residency policy knows of one model, and what it asks for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -128,3 +129,8 @@ class Resident:
     def expires_at(self, limits: Limits) -> Millis:
         """When an idle model goes by itself."""
         return Millis(max(self.last_used + limits.ttl_ms, self.loaded_at + limits.min_residency_ms))
+
+
+def at(models: Mapping[ModelId, Resident], *places: Place) -> list[ModelId]:
+    """The models there."""
+    return [model for model, resident in models.items() if resident.place in places]
