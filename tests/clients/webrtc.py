@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import aiohttp
 import av
@@ -24,17 +24,14 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
 from protocol.audio import FRAME_MS, MIC_FRAME, MIC_RATE, SPEECH_RATE
-from protocol.codec import decode_server, encode
+from protocol.codec import encode
 from protocol.conversation import CloseSession, Say, SessionClosed, SessionConfig, SessionOpened
 from protocol.errors import Refused
 from protocol.ids import SessionId
 from protocol.message import Message
 from protocol.ports import Pcm
+from tests.clients.inbox import Inbox
 from tests.clients.sound import Pcm16
-from tests.clients.websocket import Told
-
-Found = TypeVar("Found")
-SomeMessage = TypeVar("SomeMessage", bound=Message)
 
 _FRAME_S: Final = FRAME_MS / 1000
 _PACKET: Final = SPEECH_RATE * FRAME_MS // 1000
@@ -130,19 +127,18 @@ class Microphone(MediaStreamTrack):
         return frame
 
 
-class WebRtcClient:
+class WebRtcClient(Inbox):
     """One peer connection, one session."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
+        super().__init__()
         self._http = http
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.microphone = Microphone()
         self.received: list[Packet] = []
-        self.told: list[Told] = []
         self.answer: dict[str, str] = {}
-        self._arrived = asyncio.Event()
         self._channel: RTCDataChannel = self.connection.createDataChannel("events")
-        self._channel.on("message", self._on_message)
+        self._channel.on("message", self._on_told)
         self._channel.on("close", self._arrived.set)
         transceiver = self.connection.addTransceiver(self.microphone, direction="sendrecv")
         tap = _ArrivalTap(self._on_packet)
@@ -205,49 +201,6 @@ class WebRtcClient:
         """Have this text spoken as a turn."""
         await self.tell(Say(text=text))
 
-    async def until(self, found: Callable[[], Found | None], timeout_s: float = 10.0) -> Found:
-        """What `found` returns as soon as it returns something; it is asked again at each arrival.
-
-        Raises:
-            TimeoutError: with the last events in its message.
-        """
-        try:
-            async with asyncio.timeout(timeout_s):
-                while (result := found()) is None:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-        except TimeoutError:
-            last = ", ".join(str(getattr(t.message, "type", t.message)) for t in self.told[-8:]) or "nothing"
-            raise TimeoutError(
-                f"not within {timeout_s} s; {len(self.received)} packets, connection "
-                f"{self.connection.connectionState}; last events: {last}"
-            ) from None
-        return result
-
-    async def event(
-        self,
-        kind: type[SomeMessage],
-        where: Callable[[SomeMessage], bool] = lambda _: True,
-        *,
-        since: int = 0,
-        timeout_s: float = 10.0,
-    ) -> SomeMessage:
-        """The first event of this kind after the first `since` ones (see `mark`)."""
-
-        def found() -> SomeMessage | None:
-            told = (t.message for t in self.told[since:])
-            return next((m for m in told if isinstance(m, kind) and where(m)), None)
-
-        return await self.until(found, timeout_s)
-
-    def events(self, kind: type[SomeMessage], *, since: int = 0) -> list[SomeMessage]:
-        """All events of this kind so far."""
-        return [t.message for t in self.told[since:] if isinstance(t.message, kind)]
-
-    def mark(self) -> int:
-        """How many events came so far."""
-        return len(self.told)
-
     def heard(self, since: int = 0) -> Pcm16:
         """What was received from packet number `since` on, on the sender's time line: what was not sent is silence."""
         packets = self.received[since:]
@@ -286,6 +239,6 @@ class WebRtcClient:
         self.received.append(packet)
         self._arrived.set()
 
-    def _on_message(self, data: str | bytes) -> None:
-        self.told.append(Told(time.monotonic(), decode_server(data)))
-        self._arrived.set()
+    def _standing(self) -> str:
+        here = f"{len(self.received)} packets, connection {self.connection.connectionState}"
+        return f"{here}, {super()._standing()}"

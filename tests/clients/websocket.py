@@ -5,25 +5,22 @@ All times are `time.monotonic()` seconds, which processes of one machine share.
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import aiohttp
 import numpy as np
 
 from protocol.audio import FRAME_MS, MIC_FRAME, Flags, Frame, unpack
-from protocol.codec import decode_server, encode
+from protocol.codec import encode
 from protocol.conversation import OpenSession, ResumeSession, Say, SessionConfig, SessionOpened
 from protocol.errors import Refused
 from protocol.ids import SessionId
 from protocol.message import Message
 from protocol.ports import Pcm
+from tests.clients.inbox import Inbox
 from tests.clients.sound import Pcm16, as_samples
-
-Found = TypeVar("Found")
-SomeMessage = TypeVar("SomeMessage", bound=Message)
 
 _FRAME_S: Final = FRAME_MS / 1000
 _TOO_LATE_S: Final = 0.1
@@ -41,14 +38,6 @@ class Received:
     def is_speech(self) -> bool:
         """Whether it belongs to a text (a fade at a cut does not)."""
         return not self.frame.flags & Flags.COMFORT
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An event, a reply or a gate command, and when it came."""
-
-    at: float
-    message: Message
 
 
 class Microphone:
@@ -96,15 +85,14 @@ class Microphone:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-class WebSocketClient:
+class WebSocketClient(Inbox):
     """One connection, one session."""
 
     def __init__(self, http: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
+        super().__init__()
         self._http = http
         self.socket = socket
         self.received: list[Received] = []
-        self.told: list[Told] = []
-        self._arrived = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
         self.opened: SessionOpened
         self.microphone: Microphone
@@ -172,48 +160,6 @@ class WebSocketClient:
         """Have this text spoken as a turn."""
         await self.tell(Say(text=text))
 
-    async def until(self, found: Callable[[], Found | None], timeout_s: float = 10.0) -> Found:
-        """What `found` returns as soon as it returns something; it is asked again at each arrival.
-
-        Raises:
-            TimeoutError: with the last events in its message.
-            ConnectionError: when the connection ends first.
-        """
-        try:
-            async with asyncio.timeout(timeout_s):
-                while (result := found()) is None:
-                    if self._reader.done():
-                        raise ConnectionError(f"closed ({self.socket.close_code}) after {self._last_events()}")
-                    self._arrived.clear()
-                    await self._arrived.wait()
-        except TimeoutError:
-            raise TimeoutError(f"not within {timeout_s} s; last: {self._last_events()}") from None
-        return result
-
-    async def event(
-        self,
-        kind: type[SomeMessage],
-        where: Callable[[SomeMessage], bool] = lambda _: True,
-        *,
-        since: int = 0,
-        timeout_s: float = 10.0,
-    ) -> SomeMessage:
-        """The first event of this kind after the first `since` ones (see `mark`)."""
-
-        def found() -> SomeMessage | None:
-            told = (t.message for t in self.told[since:])
-            return next((m for m in told if isinstance(m, kind) and where(m)), None)
-
-        return await self.until(found, timeout_s)
-
-    def events(self, kind: type[SomeMessage], *, since: int = 0) -> list[SomeMessage]:
-        """All events of this kind so far."""
-        return [t.message for t in self.told[since:] if isinstance(t.message, kind)]
-
-    def mark(self) -> int:
-        """How many events came so far."""
-        return len(self.told)
-
     async def speech(self, *, turn: int, frames: int = 1, timeout_s: float = 10.0) -> list[Received]:
         """The speech of a turn, once at least so many frames of it came."""
 
@@ -254,16 +200,15 @@ class WebSocketClient:
 
     async def _read(self) -> None:
         async for message in self.socket:
-            at = time.monotonic()
             if message.type is aiohttp.WSMsgType.BINARY:
-                self.received.append(Received(at, unpack(message.data)))
+                self.received.append(Received(time.monotonic(), unpack(message.data)))
+                self._arrived.set()
             elif message.type is aiohttp.WSMsgType.TEXT:
-                self.told.append(Told(at, decode_server(message.data)))
-            self._arrived.set()
+                self._on_told(message.data)
         self._arrived.set()
 
-    def _last_events(self) -> str:
-        return ", ".join(str(getattr(t.message, "type", t.message)) for t in self.told[-8:]) or "nothing"
+    def _closed(self) -> str:
+        return str(self.socket.close_code) if self._reader.done() else ""
 
 
 def samples_of(received: list[Received]) -> Pcm16:
