@@ -133,7 +133,8 @@ def test_the_right_key_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert result.exit_code == 0, result.output
 
 
-def test_a_voice_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_a_voice_that_fails_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.saying._LAST_FRAME_S", 0.2)
     with served(SpeakingHost(failure="the model has gone")) as url:
         result = run_say(TEXT, "--out", str(tmp_path / "x.wav"), "--url", url)
     assert result.exit_code == 1

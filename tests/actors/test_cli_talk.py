@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,12 @@ def run_talk(*arguments: str) -> Result:
     return CliRunner().invoke(app_with(talk), ["talk", *arguments])
 
 
-def a_question(file: Path, *, rate: int = 16_000, channels: int = 1, subtype: str = "PCM_16") -> Path:
+def a_question(
+    file: Path, *, rate: int = 16_000, channels: int = 1, subtype: str = "PCM_16", silence_s: float = 0.4
+) -> Path:
     """A tone of 0.3 s after 0.2 s of silence."""
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(int(0.3 * rate)) / rate)
-    mono = np.concatenate([np.zeros(int(0.2 * rate)), tone, np.zeros(int(0.4 * rate))])
+    mono = np.concatenate([np.zeros(int(0.2 * rate)), tone, np.zeros(int(silence_s * rate))])
     soundfile.write(file, np.repeat(mono[:, None], channels, axis=1), rate, subtype=subtype)
     return file
 
@@ -36,12 +39,30 @@ def read(file: Path) -> npt.NDArray[np.int16]:
     return np.asarray(samples)
 
 
-def test_the_answer_stands_in_the_file_at_the_moment_it_was_heard(tmp_path: Path) -> None:
-    question, answer = a_question(tmp_path / "q.wav"), tmp_path / "a.wav"
-    with served(SpeakingHost()) as url:
-        result = run_talk("--in", str(question), "--out", str(answer), "--wait", "1.5", "--url", url)
+@dataclass(frozen=True)
+class Talked:
+    """A question and its answer, in real time."""
+
+    result: Result
+    host: SpeakingHost
+    answer: Path
+
+
+@pytest.fixture(scope="module")
+def talked(tmp_path_factory: pytest.TempPathFactory) -> Talked:
+    """Once for all tests that look at what came of it."""
+    folder, host = tmp_path_factory.mktemp("talked"), SpeakingHost()
+    question, answer = a_question(folder / "q.wav"), folder / "a.wav"
+    with served(host) as url:
+        result = run_talk(
+            "--in", str(question), "--out", str(answer), "--wait", "1.5", "--barge-in", "any_speech", "--url", url
+        )
     assert result.exit_code == 0, result.output
-    begin, spoken = answer_in(read(answer))
+    return Talked(result, host, answer)
+
+
+def test_the_answer_stands_in_the_file_at_the_moment_it_was_heard(talked: Talked) -> None:
+    begin, spoken = answer_in(read(talked.answer))
     assert 0.5 * 48_000 < begin < 2.0 * 48_000, "after the question, not at the beginning of the file"
     np.testing.assert_array_equal(spoken, sound_of(1, ANSWER_WORDS))
 
@@ -54,13 +75,12 @@ def answer_in(samples: npt.NDArray[np.int16]) -> tuple[int, npt.NDArray[np.int16
     return places[0] * 960, frames[places].reshape(-1)
 
 
-def test_everything_that_happens_is_a_line(tmp_path: Path) -> None:
-    with served(SpeakingHost()) as url:
-        result = run_talk("--in", str(a_question(tmp_path / "q.wav")), "--wait", "1.5", "--url", url)
-    labels = [line.split()[2] for line in result.output.strip().splitlines()]
-    assert labels == ["session", "you", "state", "reply", "state", "latency", "state", "closed"], result.output
+def test_everything_that_happens_is_a_line(talked: Talked) -> None:
+    output = talked.result.output
+    labels = [line.split()[2] for line in output.strip().splitlines()]
+    assert labels == ["session", "you", "state", "reply", "state", "latency", "state", "closed"], output
     for said in ("hello there", "You said hello there.", "THINKING", "SPEAKING", "LISTENING", "12 ms"):
-        assert said in result.output
+        assert said in output
 
 
 def test_it_ends_by_itself_when_both_sides_have_been_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +99,7 @@ def test_it_ends_by_itself_when_both_sides_have_been_quiet(tmp_path: Path, monke
 )
 def test_any_rate_and_any_channels_are_heard(tmp_path: Path, rate: int, channels: int, subtype: str) -> None:
     host = SpeakingHost()
-    question = a_question(tmp_path / "q.wav", rate=rate, channels=channels, subtype=subtype)
+    question = a_question(tmp_path / "q.wav", rate=rate, channels=channels, subtype=subtype, silence_s=0.1)
     with served(host) as url:
         result = run_talk("--in", str(question), "--wait", "0", "--url", url)
     assert result.exit_code == 0, result.output
@@ -89,11 +109,8 @@ def test_any_rate_and_any_channels_are_heard(tmp_path: Path, rate: int, channels
     assert 15_000 < tone.max() < 17_500
 
 
-def test_what_was_played_is_reported(tmp_path: Path) -> None:
-    host = SpeakingHost()
-    with served(host) as url:
-        run_talk("--in", str(a_question(tmp_path / "q.wav")), "--wait", "1.5", "--url", url)
-    reports = [one.played for one in host.conversation.commands if isinstance(one, ClientPlayout)]
+def test_what_was_played_is_reported(talked: Talked) -> None:
+    reports = [one.played for one in talked.host.conversation.commands if isinstance(one, ClientPlayout)]
     assert reports
     assert reports == sorted(reports)
     assert all(0 < played <= ANSWER_WORDS * 4_800 for played in reports)
@@ -171,11 +188,8 @@ def test_without_sounddevice_the_microphone_is_explained(monkeypatch: pytest.Mon
     assert "pip install 'antiphon[mic]'" in result.output
 
 
-def test_the_barge_in_mode_is_asked_for(tmp_path: Path) -> None:
-    host = SpeakingHost()
-    with served(host) as url:
-        run_talk("--in", str(a_question(tmp_path / "q.wav")), "--wait", "0", "--url", url, "--barge-in", "any_speech")
-    assert host.configs[0].barge_in == "any_speech"
+def test_the_barge_in_mode_is_asked_for(talked: Talked) -> None:
+    assert talked.host.configs[0].barge_in == "any_speech"
 
 
 def test_ctrl_c_hangs_up_and_keeps_what_was_recorded(tmp_path: Path) -> None:

@@ -155,7 +155,10 @@ async def test_frames_are_summed_up_once_a_second_and_the_microphones_too() -> N
 
 
 @pytest.mark.realtime
-async def test_a_microphone_that_is_sent_again_to_a_new_recognizer_is_counted_and_not_recorded() -> None:
+async def test_a_microphone_that_is_sent_again_to_a_new_recognizer_is_counted_and_not_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actors.tapping._SUMMARY_S", 0.2)
     bus = FakeBus()
     seen, task = await tapped(bus)
     for number in (7, 8, 7, 8, 9):
@@ -169,7 +172,9 @@ async def test_a_microphone_that_is_sent_again_to_a_new_recognizer_is_counted_an
 
 
 @pytest.mark.realtime
-async def test_it_ends_with_its_session() -> None:
+async def test_it_ends_with_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.tapping._SUMMARY_S", 0.2)
+    monkeypatch.setattr("actors.tapping._CLOSED_S", 0.1)
     bus = FakeBus()
     _, task = await tapped(bus)
     bus.publish(session_event(SESSION), SessionClosed(session=SESSION, reason="over"))

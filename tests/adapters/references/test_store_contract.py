@@ -130,14 +130,16 @@ async def test_a_full_store_refuses_and_takes_again_once_there_is_room(bus: Nats
 
 
 async def test_a_server_that_is_gone_is_told_and_one_that_is_back_is_used(
-    nats_server: EmbeddedNats, bus: NatsBus
+    nats_server: EmbeddedNats, bus: NatsBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = NatsReferences(bus)
     name = await store.put(a_recording())
     await nats_server.stop()
-    with pytest.raises(BusUnavailable):
-        async with asyncio.timeout(20):
-            await store.get(name)
+    with monkeypatch.context() as impatient:
+        impatient.setattr("adapters.references.nats_objects._TIMEOUT_S", 0.3)
+        with pytest.raises(BusUnavailable):
+            async with asyncio.timeout(20):
+                await store.get(name)
     back = asyncio.Event()
     bus.on_reconnect(back.set)
     await nats_server.start()
