@@ -65,6 +65,18 @@ soak seconds="600":
 bench *args:
     {{ python }} -m tests.bench {{ args }}
 
+# Where a voice's time goes, by torch's profiler, on a GPU or a CPU: `just profile-tts csm --size tiny` (docs/profiling.md)
+profile-tts family *args:
+    {{ python }} -m tests.bench.profile_tts {{ family }} {{ args }}
+
+# The same with Nsight Systems: what CPU and GPU do beside each other
+nsys-tts family *args:
+    {{ python }} -m tests.bench.profile_tts {{ family }} --tool nsys {{ args }}
+
+# With Nsight Compute: a phase's kernels one by one; `just ncu-tts xtts --phase xtts.vocoder`
+ncu-tts family *args:
+    {{ python }} -m tests.bench.profile_tts {{ family }} --tool ncu {{ args }}
+
 # Write docs/protocol.schema.json anew from the types in protocol/
 schema:
     {{ schema_json }} > docs/protocol.schema.json

@@ -79,7 +79,7 @@ def _measure_family(family: str, options: Options, findings: Findings, failed: d
     chosen = options.gpu
     with tempfile.TemporaryDirectory(prefix=f"antiphon-{family}-") as folder:
         _say_size(family, chosen, Path(folder))
-        _in_a_process(build, family, Path(folder), size=chosen.size, device=chosen.device)
+        _in_a_process(build, family, Path(folder), size=chosen.size)
         for variant in variants(family, options):
             try:
                 cost = _in_a_process(cost_of, variant, Path(folder))

@@ -30,10 +30,10 @@ _MODEL: Final = ModelId("random")
 _S_PER_LETTER: Final = 0.08
 
 
-def build(family: str, root: Path, *, size: Size, device: str) -> None:
+def build(family: str, root: Path, *, size: Size) -> None:
     """Write the weights into a folder of packs; at real size this takes a minute and gigabytes."""
     module, function = _BUILDERS[family]
-    getattr(importlib.import_module(module), function)(_home(family, root), size=size, device=device)
+    getattr(importlib.import_module(module), function)(_home(family, root), size=size)
 
 
 def pack_of(family: str, root: Path, *, seconds: float, compiled: bool) -> VoicePack:

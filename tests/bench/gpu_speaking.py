@@ -57,7 +57,7 @@ class Cost:
     Attributes:
         device: its name.
         loaded_mb, peak_mb: of the GPU's memory, None without one.
-        host_peak_mb: of main memory, beyond what the process had before it imported torch.
+        host_peak_mb: of main memory, mapped files included, beyond what the process had before it imported torch.
         first_phrase_ms: to the first chunk of the very first phrase, which pays for compiling and choosing kernels.
         rounds: by the number of sessions.
     """

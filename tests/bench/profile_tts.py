@@ -56,7 +56,7 @@ def main(
         return
     device = device or _device()
     texts = [text_of(family, SENTENCES[n % len(SENTENCES)], seconds) for n in range(phrases + 1)]
-    with _pack(family, pack, size=size, device=device, seconds=seconds, compiled=compiled) as chosen:
+    with _pack(family, pack, size=size, seconds=seconds, compiled=compiled) as chosen:
         try:
             voice = load_synthesizer(chosen, device=device, dtype=dtype)
         except ModelUnavailable as error:
@@ -85,9 +85,7 @@ def _under(tool: Tool, family: str, out: Path, phase: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _pack(
-    family: str, name: str | None, *, size: Size, device: str, seconds: float, compiled: bool
-) -> Iterator[VoicePack]:
+def _pack(family: str, name: str | None, *, size: Size, seconds: float, compiled: bool) -> Iterator[VoicePack]:
     """A voice that is here, or one with random weights for as long as it is needed."""
     if name is not None:
         found = find_packs().get(name)
@@ -96,7 +94,7 @@ def _pack(
         yield found
         return
     with tempfile.TemporaryDirectory(prefix=f"antiphon-{family}-") as folder:
-        build(family, Path(folder), size=size, device=device)
+        build(family, Path(folder), size=size)
         yield pack_of(family, Path(folder), seconds=seconds, compiled=compiled)
 
 

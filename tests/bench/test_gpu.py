@@ -8,6 +8,7 @@ import orjson
 import pytest
 import typer
 
+from adapters.voicepacks import find_packs
 from protocol.errors import SynthesisFailed
 from protocol.ports import PcmChunk
 from tests.bench import gpu, profile_tools, profile_tts
@@ -17,6 +18,8 @@ from tests.bench.gpu_checkpoint import FAMILIES, NEEDS, text_of
 from tests.bench.gpu_speaking import speak_in_turn
 from tests.bench.options import GpuOptions, Options
 from tests.bench.results import Findings, write
+from tests.checkpoints.cosyvoice_config import QWEN
+from tests.e2e.system import ROOT
 from tests.fakes.voices import FakeSynthesizer
 
 TINY = GpuOptions(size="tiny", device="cpu")
@@ -183,3 +186,21 @@ def test_torchs_profiler_knows_the_phases_of_an_adapter(tmp_path: Path, capsys: 
     assert rows["csm.depth"][1] == str(frames)
     trace = orjson.loads((tmp_path / "profile-csm.json").read_bytes())
     assert any(event.get("name") == "csm.depth" for event in trace["traceEvents"])
+
+
+@pytest.mark.heavy
+def test_at_real_size_weights_weigh_what_the_published_ones_do() -> None:
+    torch = pytest.importorskip("torch", reason="CSM is an extra")
+    transformers = pytest.importorskip("transformers", reason="CSM is an extra")
+    with torch.device("meta"):
+        csm = transformers.CsmForConditionalGeneration(transformers.CsmConfig())
+        qwen = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(tie_word_embeddings=True, **QWEN["real"]))
+    once = {id(weight): weight for weight in qwen.bfloat16().state_dict(keep_vars=True).values()}  # two names for one
+    for model, weights, file in (
+        ("csm-1b", csm.state_dict().values(), ".safetensors"),
+        ("cosyvoice2-05b", once.values(), "CosyVoice-BlankEN/model.safetensors"),
+    ):
+        pack = find_packs(ROOT / "voicepacks").get(model)
+        assert pack is not None
+        published = sum(found.size or 0 for found in pack.files() if str(found.path).endswith(file))
+        assert sum(weight.numel() * weight.itemsize for weight in weights) == pytest.approx(published, rel=1e-3)

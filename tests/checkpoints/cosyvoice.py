@@ -41,10 +41,10 @@ _END: Final = 4.4
 """Of the logit of the end: it comes soon after the shortest length that the library allows."""
 
 
-def build_cosyvoice(folder: Path, *, size: Size = "tiny", device: str = "cpu") -> Path:
+def build_cosyvoice(folder: Path, *, size: Size = "tiny") -> Path:
     """Write the files, as FunAudioLLM publishes CosyVoice2-0.5B.
 
-    What learns a voice from a recording stays tiny. `device` is where the random numbers are made.
+    What learns a voice from a recording stays tiny.
     """
     import torch  # noqa: PLC0415  # only where the extra is installed
 
@@ -55,7 +55,7 @@ def build_cosyvoice(folder: Path, *, size: Size = "tiny", device: str = "cpu") -
     code = find_code()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(20)
-        blank = _blank_language_model(folder / "CosyVoice-BlankEN", size, device)
+        blank = _blank_language_model(folder / "CosyVoice-BlankEN", size)
         parts = code.load_yaml(spoken_part(config(size)), overrides={"qwen_pretrain_path": str(blank)})
         for name in ("llm", "flow", "hift"):
             parts[name].float()
@@ -89,7 +89,7 @@ def recording(seconds: float = 2.3, *, pitch_hz: float = 140.0, rate: int = 24_0
     return (0.1 * hum * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * time))).astype(np.float32)
 
 
-def _blank_language_model(folder: Path, size: Size, device: str) -> Path:
+def _blank_language_model(folder: Path, size: Size) -> Path:
     """Letters for tokens; in the precision of the published one, which nothing else of it has."""
     import torch  # noqa: PLC0415  # as above
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: PLC0415  # as above
@@ -102,8 +102,7 @@ def _blank_language_model(folder: Path, size: Size, device: str) -> Path:
     end = "<|endoftext|>"
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=end, pad_token=end).save_pretrained(folder)
     described = Qwen2Config(tie_word_embeddings=True, **QWEN[size])
-    with torch.device(device):
-        Qwen2ForCausalLM(described).to(torch.bfloat16).save_pretrained(folder)
+    Qwen2ForCausalLM(described).to(torch.bfloat16).save_pretrained(folder)
     return folder
 
 

@@ -34,11 +34,10 @@ source:
 """
 
 
-def build_csm(folder: Path, *, size: Size = "tiny", device: str = "cpu") -> Path:
+def build_csm(folder: Path, *, size: Size = "tiny") -> Path:
     """Write the files, weights in several parts under an index, as `sesame/csm-1b` has them.
 
-    At real size weights are written in bfloat16 (the published ones are float32): half the disk and memory, and a
-    loader converts them anyway. `device` is where the random numbers are made.
+    At real size they are made in bfloat16 and widened part by part: 4 GB of memory do.
     """
     import torch  # noqa: PLC0415  # only where the extra is installed
     from transformers import CsmConfig, CsmForConditionalGeneration  # noqa: PLC0415  # as above
@@ -46,7 +45,7 @@ def build_csm(folder: Path, *, size: Size = "tiny", device: str = "cpu") -> Path
     processor = make_processor(size)
     config = _config(processor.tokenizer) if size == "tiny" else CsmConfig()
     dtype = torch.float32 if size == "tiny" else torch.bfloat16
-    with torch.random.fork_rng(devices=[]), torch.device(device):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         model = CsmForConditionalGeneration._from_config(config, dtype=dtype)
         model.codec_model.float()  # as it is loaded
@@ -56,9 +55,11 @@ def build_csm(folder: Path, *, size: Size = "tiny", device: str = "cpu") -> Path
     model.depth_decoder.generation_config.update(
         do_sample=True, temperature=0.9, min_new_tokens=rest, max_new_tokens=rest
     )
-    model.save_pretrained(folder, max_shard_size="700KB" if size == "tiny" else "2GB")
+    model.save_pretrained(folder, max_shard_size="700KB" if size == "tiny" else "1GB")
     processor.save_pretrained(folder)
+    del model
     _name_as_published(folder)
+    _widen(folder)
     return folder
 
 
@@ -188,9 +189,22 @@ def _name_as_published(folder: Path) -> None:
     index.unlink()
     config = folder / "config.json"
     described = json.loads(config.read_text(encoding="utf-8")) | {
-        "transformers_weights": "transformers.safetensors.index.json"
+        "transformers_weights": "transformers.safetensors.index.json",
+        "dtype": "float32",
     }
     config.write_text(json.dumps(described), encoding="utf-8")
+
+
+def _widen(folder: Path) -> None:
+    """To float32, as the published weights are: on a processor those are then mapped, not copied, into memory."""
+    import torch  # noqa: PLC0415  # only where the extra is installed
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415  # only where the extra is installed
+
+    for path in sorted(folder.glob("transformers-*.safetensors")):
+        weights = load_file(path)
+        if any(weight.dtype == torch.bfloat16 for weight in weights.values()):
+            wide = {name: weight.float() for name, weight in weights.items()}
+            save_file(wide, path, metadata={"format": "pt"})
 
 
 def _write_twice(folder: Path, files: dict[str, str]) -> None:

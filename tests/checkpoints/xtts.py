@@ -41,11 +41,10 @@ source:
 """
 
 
-def build_xtts(folder: Path, *, size: Size = "tiny", device: str = "cpu") -> Path:
+def build_xtts(folder: Path, *, size: Size = "tiny") -> Path:
     """Write the files, as coqui published XTTS-v2: weights beside the library's own configuration, pickled.
 
-    The vocoder and what clones voices have their real dimensions at either size. `device` is where the random numbers
-    are made.
+    The vocoder and what clones voices have their real dimensions at either size.
     """
     import torch  # noqa: PLC0415  # only where the extra is installed
     from TTS.tts.configs.xtts_config import XttsConfig  # noqa: PLC0415  # as above
@@ -56,10 +55,8 @@ def build_xtts(folder: Path, *, size: Size = "tiny", device: str = "cpu") -> Pat
     channels = config.model_args.gpt_n_model_channels
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(20)
-        with torch.device(device):
-            model = Xtts(config)
-            _make_audible(model, channels)
-        model.to("cpu")
+        model = Xtts(config)
+        _make_audible(model, channels)
         speakers = {name: _speaker(channels) for name in SPEAKERS}
     config.save_json(str(folder / "config.json"))
     with _legacy_safe_globals():
