@@ -48,7 +48,8 @@ def parts_of(frontend: Any, piece: int, text: str) -> list[Part]:
         return [Part(piece=piece, text=whole, ends_sentence=ends)]
     last = len(cut) - 1
     return [
-        Part(piece=piece, text=one, is_first=i == 0, is_last=i == last, ends_sentence=True) for i, one in enumerate(cut)
+        Part(piece=piece, text=one.strip(), is_first=i == 0, is_last=i == last, ends_sentence=True)
+        for i, one in enumerate(cut)
     ]
 
 

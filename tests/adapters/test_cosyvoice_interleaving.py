@@ -159,16 +159,14 @@ def test_nothing_is_computed_where_text_is_lacking(model: Any, steps: Steps) -> 
     assert steps.count == len(spoken)
 
 
-def test_a_model_that_ends_its_blocks_at_once_reads_on_and_says_all_at_the_end(
-    model: Any, likely: Callable[[int, float], None]
-) -> None:
+def test_a_block_that_the_model_ends_at_once_is_said_later(model: Any, likely: Callable[[int, float], None]) -> None:
     likely(FILL, ALWAYS)
     tokens = tokens_for(model, voice_of(model))
-    tokens.add(letters(model, TEXT))
+    tokens.add(letters(model, TEXT[:5]))
     assert said(tokens) == []
     assert not tokens.can_go_on
     tokens.complete()
-    assert len(said(tokens)) >= 2 * len(TEXT)
+    assert len(said(tokens)) >= 2 * 5
     assert not tokens.can_go_on
 
 
