@@ -51,7 +51,7 @@ class Adapter:
         repeatable: the same text gives the same samples. Without that, suites compare words and lengths only.
         first_chunk_s: how much sound its first chunk may hold at most.
         starts: how often it is started and stopped in search of leaks: a thousand times, unless that takes minutes;
-            `STARTS=1000 pytest --timeout=0 -k leave_nothing` spares none.
+            `STARTS=1000 pytest -k leave_nothing` spares none.
         heavy: needs torch and an extra; its weights are random, so that nobody understands what it says.
         tells_words: where its words are, which some models cannot tell.
         knows_speed: how fast to speak, which some models cannot be told.
@@ -159,9 +159,10 @@ def each(length: Length = "usual", adapters: Sequence[Adapter] = ADAPTERS) -> li
 def _marks(adapter: Adapter, length: Length) -> list[pytest.MarkDecorator]:
     if not adapter.is_model:
         return []
+    limit = pytest.mark.timeout(0 if "STARTS" in os.environ else 600)
     if adapter.heavy:
-        return [pytest.mark.heavy, pytest.mark.timeout(600)]
-    marks = [pytest.mark.models, pytest.mark.timeout(600)]
+        return [pytest.mark.heavy, limit]
+    marks = [pytest.mark.models, limit]
     return marks if adapter.pace in _WITH_THE_FAST_SUITE[length] else [*marks, pytest.mark.system]
 
 
