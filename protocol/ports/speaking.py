@@ -134,7 +134,7 @@ class StreamedChunk:
     """What a step of a stream has made.
 
     Attributes:
-        pcm: the next sound; empty where text is lacking for a whole chunk.
+        pcm: the next sound; empty where text is lacking for a whole chunk, or that is silence.
         anew: whether speech begins anew with it, after a pause, as a sentence does.
         places: of pieces that begin or are complete with it. Each piece begins once and is complete once, in order;
             complete ones stand end to end.
