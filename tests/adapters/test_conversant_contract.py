@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from adapters.tts.loading import load_synthesizer
 from protocol.errors import SynthesisFailed
 from protocol.ports import Conversant, ConversingVoice, Pcm, PcmChunk, Reference, Synthesizer
-from tests.adapters.csm_stage import pack_of, sound_of, tiny_packs
+from tests.adapters.csm_stage import sound_of
+from tests.adapters.synthesizers import ADAPTERS
 from tests.fakes import conversant as fake
 from tests.fakes.conversant import FakeConversant
 
@@ -41,12 +41,8 @@ def _imitating(make: Callable[[], Any]) -> Callable[[], Any]:
     return imitating
 
 
-@cache
-def _csm() -> Synthesizer:
-    return load_synthesizer(pack_of(tiny_packs(), "csm-tiny"))
-
-
 _fake = cache(FakeConversant)
+_csm: Final = next(adapter.make for adapter in ADAPTERS if adapter.name == "csm")
 CASES: Final = (
     Case(name="fake", make=_fake, turns=fake.TURNS, seconds=fake.SECONDS),
     Case(name="fake-imitating", make=_imitating(_fake), turns=fake.TURNS, seconds=fake.SECONDS),
