@@ -1,13 +1,27 @@
-"""A real NATS or Redis server for each test that asks for one, and a bus."""
+"""A real NATS or Redis server for each test that asks for one, and a bus; and logs as they were for the next test."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from adapters.bus.nats import NatsBus
 from adapters.server.embedded_nats import EmbeddedNats
 from tests.redis_server import RedisServer
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command sets up the logs of its process, and some tests run commands in this one: others look at the logs."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture
