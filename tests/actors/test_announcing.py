@@ -6,11 +6,18 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from actors.announcing import REST_S, TICK_S, Announcing
+from actors.asr_worker import AsrWorker
+from protocol.hearing import EndListening, StartListening
 from protocol.ids import SessionId, WorkerName
 from protocol.speaking import EndSpeaking, StartSpeaking
+from protocol.subjects import asr_command
 from protocol.workers import Announcement
 from tests.actors.tts_stage import ManualTime, a_stage
+from tests.fakes.bus import FakeBus
+from tests.fakes.recognizer import FakeRecognizer
 from tests.fakes.registry import FakeRegistry
 
 S1 = SessionId("s1")
@@ -177,3 +184,27 @@ async def test_a_tts_worker_says_at_once_that_a_session_came_or_went() -> None:
             assert said == [0, 1, 0]
             stop.set()
             await serving
+
+
+async def test_an_asr_worker_says_at_once_that_a_session_came_or_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.announcing.TICK_S", 1_000.0)  # so that it is the session that makes it announce
+    bus, registry, said, announced = FakeBus(), FakeRegistry(), list[int](), asyncio.Event()
+
+    def on_change(_name: WorkerName, announcement: Announcement | None) -> None:
+        if announcement is not None:
+            said.append(announcement.sessions)
+            announced.set()
+
+    await registry.watch(on_change)
+    name, stop = WorkerName("asr-fake-0"), asyncio.Event()
+    working = AsrWorker(name=name, bus=bus, registry=registry, load=FakeRecognizer, clock=lambda: 1_000.0)
+    running = asyncio.create_task(working.run(stop))
+    async with asyncio.timeout(10.0):
+        await announced.wait()
+        for message in (StartListening(session=S1), EndListening(session=S1)):
+            announced.clear()
+            await bus.request(asr_command(S1, name), message)
+            await announced.wait()
+        assert said == [0, 1, 0]
+        stop.set()
+        await running
