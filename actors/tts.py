@@ -96,23 +96,26 @@ class TtsActor(pykka.ThreadingActor):
 
     def on_start(self) -> None:
         """On the actor's thread: load the model, let it speak a little, and say how that went."""
-        began = time.perf_counter()
-        before = self._meter.used() if self._meter is not None else None
         try:
-            self._synthesizer = self._load()
-            self._open_shaper = self._warm_up(self._synthesizer)
+            warm = self._get_warm()
         except Exception as error:  # noqa: BLE001  # whatever a model's loading raises is the answer to who asked
             self._mailbox.post(self._listener.on_load_failed, error)
             self.stop()
             return
-        warm = Warm(
-            sample_rate=self._synthesizer.sample_rate,
+        self._mailbox.post(self._listener.on_loaded, warm)
+
+    def _get_warm(self) -> Warm:
+        began = time.perf_counter()
+        before = self._meter.used() if self._meter is not None else None
+        synthesizer = self._synthesizer = self._load()
+        open_shaper = self._open_shaper = self._warm_up(synthesizer)
+        return Warm(
+            sample_rate=synthesizer.sample_rate,
             seconds=time.perf_counter() - began,
             memory_mb=self._grown_since(before),
-            open_shaper=self._open_shaper,
-            shares=self._synthesizer if isinstance(self._synthesizer, SharesBase) else None,
+            open_shaper=open_shaper,
+            shares=synthesizer if isinstance(synthesizer, SharesBase) else None,
         )
-        self._mailbox.post(self._listener.on_loaded, warm)
 
     def _grown_since(self, before: MemoryUse | None) -> float:
         """What loading has used and thrown away is given back first: it is not the model's."""

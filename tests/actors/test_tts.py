@@ -8,6 +8,7 @@ from actors.tts_rendition import PhraseBegun, PhraseDone
 from protocol.ids import Samples, SessionId, TurnId
 from protocol.ports import Pcm
 from tests.actors.tts_by_hand import DirectMailbox, Notes, WholeFrames, an_actor, drain, say, step
+from tests.fakes.memory import FakeMemory
 from tests.fakes.voices import UNSPEAKABLE, FakeSynthesizer
 
 A: Key = (SessionId("a"), TurnId(1))
@@ -161,3 +162,21 @@ def test_when_it_ends_the_model_is_closed() -> None:
     assert notes.ends == 1
     assert voice.closed
     assert voice.open_phrases == 0
+
+
+def test_memory_that_cannot_be_measured_ends_a_load_as_any_other_fault_does() -> None:
+    class Blind(FakeMemory):
+        def give_back(self) -> None:
+            raise OSError("no such process")
+
+    notes = Notes()
+    ref = TtsActor.start(
+        load=FakeSynthesizer,
+        calibrate=lambda _: WholeFrames,
+        mailbox=DirectMailbox(),
+        listener=notes,
+        meter=Blind(),
+    )
+    ref.actor_stopped.wait(5.0)
+    assert [str(error) for error in notes.load_failures] == ["no such process"]
+    assert not notes.loaded
