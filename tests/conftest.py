@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from adapters.bus.nats import NatsBus
 from adapters.server.embedded_nats import EmbeddedNats
 from tests.redis_server import RedisServer
+
+settings.register_profile("ours", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
+"""The first text that Hypothesis makes in a new checkout takes it a second: that is no fault of the test."""
 
 
 @pytest.fixture(autouse=True)

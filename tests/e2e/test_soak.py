@@ -31,7 +31,7 @@ _REST_S = 5.0
 _COUNTS = re.compile(r"^(antiphon_(?:loop_tasks|sessions)) ([\d.e+]+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Footprint:
     """What the system holds, by part."""
 
@@ -39,6 +39,7 @@ class Footprint:
     threads: dict[str, int] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
+    subscribed: list[str] = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Watched:
     def subscriptions(self) -> int:
         """Of all parts."""
         return int(json.loads(get(self.monitor_port, "/subsz")[1])["num_subscriptions"])
+
+    def subscribed(self) -> list[str]:
+        """Whose they are and to what, but for the server's own."""
+        connections = json.loads(get(self.monitor_port, "/connz?subs=1")[1])["connections"]
+        return sorted(f"{c.get('name')}: {subject}" for c in connections for subject in c.get("subscriptions_list", []))
 
 
 @pytest.fixture
@@ -85,7 +91,7 @@ async def test_nothing_grows_in_a_long_conversation(watched: Watched, note: Call
         assert megabytes - begin.memory_mb[part] < _GROWTH_MB, f"memory of {part}"
     assert end.threads == begin.threads
     assert end.files == begin.files
-    assert end.counts == begin.counts
+    assert end.counts == begin.counts, set(end.subscribed) ^ set(begin.subscribed)
     assert set(end.counts) == {"antiphon_loop_tasks", "antiphon_sessions", "subscriptions"}
 
 
@@ -128,5 +134,6 @@ async def _at_rest(watched: Watched) -> Footprint:
             found.files[name] = process.num_fds()
     found.memory_mb["up"] = round(psutil.Process(system.process.pid).memory_info().rss / 1e6, 1)
     found.counts["subscriptions"] = watched.subscriptions()
+    found.subscribed = watched.subscribed()
     found.counts.update({name: float(value) for name, value in _COUNTS.findall(system.get("/metrics")[1])})
     return found
