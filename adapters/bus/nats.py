@@ -181,6 +181,8 @@ class NatsBus:
         return await self._tied(MicroService(service, self._tallies, self._sender.send), micro.PATTERN, "")
 
     async def _tied(self, inbox: MessageInbox | FrameInbox | MicroService, pattern: str, queue: str) -> Subscription:
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
         try:
             async with asyncio.timeout(_SUBSCRIBE_S):
                 await self._sender.until_free()
@@ -190,6 +192,12 @@ class NatsBus:
         except (NatsError, TimeoutError) as error:
             inbox.lifeline.cancel()
             raise BusUnavailable(f"cannot subscribe to {pattern} at {self._url}") from error
+        except asyncio.CancelledError:  # who wanted it has left
+            inbox.lifeline.cancel()
+            raise
+        if task is not None and task.cancelling() > cancelled:  # nats-py keeps that to itself while it writes
+            inbox.lifeline.cancel()
+            raise asyncio.CancelledError
         if any(f'subscription to "{pattern}"' in denied for denied in self._denied):
             inbox.lifeline.cancel()
             raise BusUnavailable(f"{self._url} does not allow us to subscribe to {pattern}")

@@ -216,3 +216,24 @@ async def test_who_listened_is_let_go_at_once(any_bus: Bus) -> None:
         await asyncio.wait_for(asyncio.gather(*gone), SOON_S)
     finally:
         gc.enable()
+
+
+async def test_who_gives_up_subscribing_hears_nothing(any_bus: Bus) -> None:
+    left: list[Inbox] = []
+    for rounds in range(8):
+        inbox = Inbox()
+        subscribing = asyncio.create_task(any_bus.subscribe(COMMANDS, inbox))
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        if not subscribing.cancel():
+            subscribing.result().cancel()
+        else:
+            with pytest.raises(asyncio.CancelledError):
+                await subscribing
+            left.append(inbox)
+    assert left, "nobody gave up"
+    stays = Inbox()
+    await any_bus.subscribe(COMMANDS, stays)
+    any_bus.publish(tts_command(SESSION, WORKER, "pause"), pause(1))
+    await stays.next()
+    assert all(inbox.is_empty for inbox in left)

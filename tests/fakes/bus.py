@@ -205,7 +205,11 @@ class FakeBus:
         subscription = _Subscription(pattern, deliver, queue)
         self._subscriptions = [s for s in self._subscriptions if s.live]
         self._subscriptions.append(subscription)
-        await asyncio.sleep(0)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            subscription.cancel()
+            raise
         return subscription
 
     def _receivers(self, subject: Subject) -> list[_Subscription]:
