@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -267,6 +268,8 @@ async def test_sessions_at_one_voice_take_turns_and_the_queue_is_announced(adapt
 async def test_turns_started_and_stopped_leave_nothing(adapter: Adapter) -> None:
     """Some are stopped before they sound, some while they do, some are heard out."""
     first = adapter.starts // 5
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))  # a thread that begins late is 21 objects
+    await asyncio.to_thread(int)
     async with watched(adapter) as (stage, voice):
         await _start_and_stop(stage, range(first))
         was, before = _alive(stage), Remains.now()
