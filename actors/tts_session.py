@@ -92,9 +92,11 @@ class SpeakingSession:
             turn.pause()
 
     def on_resume(self, resume: Resume) -> None:
-        """Go on exactly where the gateway holds nothing more."""
+        """Go on exactly where the gateway holds nothing more. It would wait long for a turn that is not known here."""
         turn = self._current(resume.turn)
-        if turn is not None and not turn.resume(resume.from_sample):
+        if turn is None:
+            self._tell_failed(resume.turn, "turn-unknown", "no text of this turn is here: send it again")
+        elif not turn.resume(resume.from_sample):
             self._fail(turn.id, "position-not-kept", f"sample {resume.from_sample} cannot be sent (again)")
 
     def on_stop(self, stop: Stop) -> None:
@@ -200,6 +202,9 @@ class SpeakingSession:
     def _refuse(self, turn_id: TurnId, code: str, reason: str) -> None:
         """Nothing of this turn is spoken (any more), and the session hears why, once."""
         self._over = max(self._over, turn_id)
+        self._tell_failed(turn_id, code, reason)
+
+    def _tell_failed(self, turn_id: TurnId, code: str, reason: str) -> None:
         log.warning("a turn is not spoken", session=self._session, turn=turn_id, code=code)
         failed = SpeakingFailed(session=self._session, turn=turn_id, code=code, reason=reason[:1000])
         self._around.bus.publish(self._events_to, failed)

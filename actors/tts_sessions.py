@@ -15,7 +15,7 @@ from protocol.errors import Refused
 from protocol.ids import ModelId, SessionId
 from protocol.message import Message
 from protocol.ports import ReferenceStore, Respond, Subscription
-from protocol.speaking import SpeakingFailed, SpeakingReady, SpeakingRefused, StartSpeaking, TextChunk
+from protocol.speaking import Resume, SpeakingFailed, SpeakingReady, SpeakingRefused, StartSpeaking, TextChunk
 from protocol.subjects import session_playout, tts_event
 
 log = structlog.get_logger()
@@ -100,9 +100,9 @@ class SpeakingSessions:
         task.add_done_callback(lambda done: self._opened(start.session, done))
 
     def unknown(self, message: Message) -> None:
-        """A command for a session that holds no voice here: text is answered, the rest has nothing to stop."""
-        if isinstance(message, TextChunk):
-            log.warning("text for a session that was not started", session=message.session)
+        """A command for a session that holds no voice here: who waits for sound is told, the rest is done already."""
+        if isinstance(message, TextChunk | Resume):
+            log.warning("a session that was not started is to be spoken for", session=message.session)
             reason = "the session holds no voice here: start it first"
             failed = SpeakingFailed(session=message.session, turn=message.turn, code="no-voice", reason=reason)
             self._around.bus.publish(tts_event(message.session, self._around.worker), failed)

@@ -40,6 +40,11 @@ class Line:
         """Who speaks."""
         return self.place.name if self.place is not None else None
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether what is said goes to the worker at once."""
+        return self.ready and not self.text_waits
+
     def use(self, place: Place) -> None:
         """This one speaks from now on. Who spoke before is told, and told again should it be heard of once more."""
         before, self.place = self.place, place
@@ -61,7 +66,7 @@ class Line:
 
     def say(self, chunk: TextChunk) -> None:
         """Text."""
-        if self.ready and not self.text_waits:
+        if self.takes_text:
             self.send(chunk)
         else:
             self._waiting.append(chunk)

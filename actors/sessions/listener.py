@@ -87,7 +87,7 @@ class Listener:
             Refused: by the router, or by the workers.
         """
         self._sound.hold()
-        await self._settle_somewhere(START_TIMEOUT_S)
+        await self._seeker.first(self._settle_somewhere(START_TIMEOUT_S))
 
     def seek(self) -> None:
         """See who is best now."""

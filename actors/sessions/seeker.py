@@ -34,6 +34,18 @@ class Seeker:
             self._at_work = True
             self._chores.start(self._try())
 
+    async def first(self, attempt: Awaitable[None]) -> None:
+        """The attempt of somebody who wants to know why there is none. Nobody else looks meanwhile: there would be two.
+
+        Raises:
+            Refused: there is none.
+        """
+        self._at_work = True
+        try:
+            await attempt
+        finally:
+            self._at_work = False
+
     async def _try(self) -> None:
         try:
             await self._attempt()

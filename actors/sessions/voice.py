@@ -98,6 +98,9 @@ class Voice:
         Raises:
             Refused: by the router, or by all workers that could.
         """
+        await self._seeker.first(self._begin())
+
+    async def _begin(self) -> None:
         place = await self._places.take(self._move.wanted)
         self._own = self._move.wanted.voice or place.instead_of or place.model
         self._move.wanted = dataclasses.replace(self._move.wanted, voice=self._own)
@@ -218,8 +221,9 @@ class Voice:
         self._line.send(Pause(session=self._session, turn=turn))
 
     def resume(self, turn: TurnId, from_sample: Samples) -> None:
-        """Go on there."""
-        self._line.send(Resume(session=self._session, turn=turn, from_sample=from_sample))
+        """Go on there. A worker that has not got the text, because it waits, has nothing to go on with."""
+        if self._line.takes_text:
+            self._line.send(Resume(session=self._session, turn=turn, from_sample=from_sample))
 
     def stop(self, turn: TurnId) -> None:
         """Drop the turn and all before it."""

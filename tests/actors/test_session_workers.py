@@ -16,7 +16,7 @@ from protocol.conversation import (
 from protocol.errors import Refused
 from protocol.hearing import StartListening
 from protocol.ids import Millis, TurnId, WorkerName
-from protocol.speaking import EndSpeaking, SpeakingFailed, StartSpeaking
+from protocol.speaking import EndSpeaking, Resume, SpeakingFailed, StartSpeaking
 from protocol.subjects import parse
 from tests.actors.session_stage import (
     ASR,
@@ -118,6 +118,15 @@ async def test_text_waits_while_a_voice_is_loaded() -> None:
     assert stage.texts(1) == []
     await stage.bus.settle()
     assert stage.texts(1) == ["Good morning."]
+
+
+async def test_nobody_is_asked_to_go_on_with_text_that_waits() -> None:
+    stage = await open_stage(router=two_voices())
+    stage.silent_workers.add(OTHER_TTS)
+    stage.session.command(Configure(config=SessionConfig(voice="piper-joe")))
+    stage.session.command(Say(text="Good morning."))
+    await stage.advance(3_000)
+    assert stage.bus.said(Resume) == []
 
 
 async def test_an_unknown_voice_is_refused_at_once() -> None:
@@ -238,6 +247,17 @@ async def test_a_worker_that_has_forgotten_the_session_is_started_again() -> Non
     await stage.from_voice(SpeakingFailed(session=SID, turn=TurnId(1), code="no-voice", reason="start it first"))
     assert len(started_at(stage)) == 2
     assert " ".join(stage.texts(2)) == "six seven eight."
+
+
+async def test_a_worker_that_never_got_the_text_is_sent_it_again() -> None:
+    stage = await open_stage()
+    stage.session.command(Say(text="Good morning."))
+    await stage.bus.settle()
+    await stage.advance(1_500)
+    (resume,) = stage.bus.said(Resume)
+    await stage.from_voice(SpeakingFailed(session=SID, turn=resume.turn, code="turn-unknown", reason="no text"))
+    assert (resume.turn, stage.texts(1), stage.texts(2)) == (1, ["Good morning."], ["Good morning."])
+    assert stage.told(SessionError) == []
 
 
 async def test_a_voice_that_is_lost_again_and_again_is_given_up() -> None:

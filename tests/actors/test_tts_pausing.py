@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from protocol.audio import SPEECH_FRAME, Frame
-from protocol.speaking import Resume, SpeakingFailed, SpeechFinished, SpeechPaused
+from protocol.speaking import EndSpeaking, Resume, SpeakingFailed, SpeechFinished, SpeechPaused
 from tests.actors.tts_stage import ONE, TEXT, TWO, a_stage
 from tests.actors.tts_turns import uninterrupted
 
@@ -79,12 +79,32 @@ async def test_pauses_and_resumes_that_are_late_repeated_or_for_another_turn_are
         stage.command(Resume(session=client.session, turn=TWO, from_sample=client.gate.wanted))
         await stage.play(3)
         assert len(stage.events(client, SpeechPaused)) == 2
+        assert [(m.turn, m.code) for m in stage.events(client, SpeakingFailed)] == [(TWO, "turn-unknown")]
         await stage.resume(client)
         await stage.resume(client)
         await stage.play_out(client)
         await stage.pause(client)
         assert np.array_equal(client.sound(), expected)
         assert stage.events(client, SpeechFinished)[-1].samples == len(expected)
+
+
+@pytest.mark.parametrize(("known", "code"), [(True, "turn-unknown"), (False, "no-voice")])
+async def test_who_waits_for_a_turn_whose_text_never_came_is_told(known: bool, code: str) -> None:
+    async with a_stage() as stage:
+        client = await stage.client()
+        if not known:
+            stage.command(EndSpeaking(session=client.session))
+        await stage.resume(client)
+        assert [(m.turn, m.code) for m in stage.events(client, SpeakingFailed)] == [(ONE, code)]
+
+
+async def test_the_text_of_a_turn_that_was_asked_for_too_early_is_spoken() -> None:
+    async with a_stage() as stage:
+        client = await stage.client()
+        await stage.resume(client)
+        await stage.say(client, "One.")
+        await stage.play_out(client)
+        assert np.array_equal(client.sound(), await uninterrupted("One."))
 
 
 async def test_a_pause_after_the_last_frame_has_left_loses_nothing_either() -> None:
