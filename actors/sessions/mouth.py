@@ -31,9 +31,7 @@ from protocol.speaking import PhrasePlaced, SpeakingFailed, SpeechBegan, SpeechF
 
 MAX_RECOVERIES: Final = 3
 """Times that one reply goes on at another worker before it is given up."""
-_FORGETFUL: Final = frozenset(
-    {"voice-died", "no-voice", "position-not-kept", "text-lost", "turn-busy", "turn-unknown"}
-)
+_FORGETFUL: Final = frozenset({"voice-died", "no-voice", "position-not-kept", "text-lost", "turn-busy", "turn-unknown"})
 """What a worker says that does not know the turn (any more), though it or another one could speak it."""
 
 

@@ -89,7 +89,7 @@ async def test_pauses_and_resumes_that_are_late_repeated_or_for_another_turn_are
 
 
 @pytest.mark.parametrize(("known", "code"), [(True, "turn-unknown"), (False, "no-voice")])
-async def test_who_waits_for_a_turn_whose_text_never_came_is_told(known: bool, code: str) -> None:
+async def test_who_waits_for_a_turn_whose_text_never_came_is_told(*, known: bool, code: str) -> None:
     async with a_stage() as stage:
         client = await stage.client()
         if not known:
