@@ -107,8 +107,9 @@ class TtsWorker:
         Raises:
             ModelUnavailable: when a model to preload cannot be loaded; the message says what to do.
         """
+        self._assemble()
         try:
-            await self.open()
+            await self._begin()
             with Pulsing(self._bus, self._name, self._started_at):
                 await self._serve(stop)
         finally:
@@ -120,6 +121,9 @@ class TtsWorker:
     async def open(self) -> None:
         """Be warm, and listen for commands. See `run`."""
         self._assemble()
+        await self._begin()
+
+    async def _begin(self) -> None:
         await self._warm_up()
         self._state = "ready"
         self._subscriptions = [

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from actors.settings import TtsWorkerSettings, WorkerSettings
+from adapters.tts.requirements import REQUIREMENTS
 from adapters.voicepacks import Packs, VoicePack, find_packs
 from protocol.errors import SettingsInvalid
 from protocol.ids import ModelId
@@ -38,12 +39,20 @@ def packs_to_speak_with(settings: WorkerSettings) -> Sequence[VoicePack]:
     known = ", ".join(pack.model_id for pack in here)
     for key, model in _named(tts):
         if model in absent:
-            raise SettingsInvalid(f"tts.model_manager.{key}: {model}: {absent[model]}")
+            raise SettingsInvalid(f"tts.model_manager.{key}: {model}: {absent[model]}{_and_packages(tts.family)}")
         if model not in {pack.model_id for pack in here}:
             raise SettingsInvalid(f"tts.model_manager.{key}: there is no {model}; there are: {known or 'none'}")
     if not here:
-        raise SettingsInvalid(f"tts.family: no {tts.family} voice has its weights here: {next(iter(absent.values()))}")
+        why = f"{next(iter(absent.values()))}{_and_packages(tts.family)}"
+        raise SettingsInvalid(f"tts.family: no {tts.family} voice has its weights here: {why}")
     return here
+
+
+def _and_packages(family: str) -> str:
+    """Who has to pull weights should not learn only then that packages are missing, too."""
+    required = REQUIREMENTS.get(family)
+    missing = required.missing() if required is not None else ()
+    return f"; and {required.advice}, for {', '.join(missing)}" if required is not None and missing else ""
 
 
 def _named(tts: TtsWorkerSettings) -> Sequence[tuple[str, ModelId]]:

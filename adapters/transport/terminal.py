@@ -12,6 +12,7 @@ from protocol.errors import SoundUnavailable
 
 _LEAD: Final = 2
 """Frames between us and the device: 40 ms."""
+_FILES: Final = "`talk --in user.wav --out reply.wav`, `say --out file.wav`"
 _SILENCE: Final = bytes(2 * SPEECH_FRAME)
 
 
@@ -106,7 +107,7 @@ def _sounddevice() -> Any:
     except OSError as error:
         raise SoundUnavailable(
             "the library PortAudio is missing: `apt install libportaudio2`, `dnf install portaudio` or "
-            "`brew install portaudio`; without it, talk with files: --in user.wav --out reply.wav"
+            f"`brew install portaudio`; without it, use files: {_FILES}"
         ) from error
     return sounddevice
 
@@ -128,9 +129,7 @@ def _open(device: Any, name: str, stream: Callable[..., Any], **options: Any) ->
     try:
         return stream(channels=1, dtype="int16", latency="low", **options)
     except (device.PortAudioError, ValueError) as error:
-        raise SoundUnavailable(
-            f"no {name} can be opened ({error}); talk with files: --in user.wav --out reply.wav"
-        ) from error
+        raise SoundUnavailable(f"no {name} can be opened ({error}); use files instead: {_FILES}") from error
 
 
 def list_devices() -> str:

@@ -12,6 +12,7 @@ from actors.settings import WorkerSettings
 from actors.tts_worker import TtsWorker
 from adapters.audio.mastering import calibrate
 from adapters.tts.loading import load_synthesizer
+from adapters.tts.requirements import REQUIREMENTS, Requirement
 from adapters.voicepacks import VoicePack, find_packs
 from protocol.errors import SettingsInvalid
 from protocol.ids import ModelId, SessionId, WorkerName
@@ -84,10 +85,16 @@ def test_a_voice_that_does_not_exist_is_an_error_that_names_those_that_do(tmp_pa
         packs_to_speak_with(settings(tmp_path, default_model_id="piper-nobody"))
 
 
-def test_a_family_without_any_weights_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_family_without_any_weights_is_an_error_that_names_missing_packages_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, missing: bool
+) -> None:
+    needs = Requirement(("no_such_package" if missing else "json",), "xtts", "uv sync --extra xtts")
+    monkeypatch.setitem(REQUIREMENTS, "xtts", needs)
     xtts = WorkerSettings.model_validate({"voicepacks_dir": tmp_path, "cache_dir": tmp_path, "tts": {"family": "xtts"}})
-    with pytest.raises(SettingsInvalid, match="no xtts voice has its weights here: not pulled"):
+    with pytest.raises(SettingsInvalid, match="no xtts voice has its weights here: not pulled") as raised:
         packs_to_speak_with(xtts)
+    assert ("install antiphon[xtts] (in a checkout: uv sync --extra xtts), for no_such" in str(raised.value)) == missing
 
 
 @pytest.mark.models
