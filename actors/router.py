@@ -32,11 +32,16 @@ NOBODY: Final[frozenset[WorkerName]] = frozenset()
 class Warmer(Protocol):
     """Has models loaded in the background (`actors.warming`)."""
 
+    on_failed: Callable[[WorkerName], None]
+
     def warm(self, worker: WorkerName, model: ModelId) -> None:
         """Ask for it, unless somebody is being asked already. Never waits."""
 
     def unable(self, model: ModelId) -> frozenset[WorkerName]:
         """Workers that have failed to load it, and are not asked again yet."""
+
+    def why_not(self, model: ModelId) -> str:
+        """Why it could not be loaded when that was tried last; empty if it could, or was not tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,8 @@ class Router:
         self._registry = registry
         self._default_voice = default_voice
         self._warmer = warmer
+        if warmer is not None:
+            warmer.on_failed = self._say_again
         self._clock = clock
         self._advise = advise
         self._ties = first_tie
@@ -177,8 +184,12 @@ class Router:
         ready = [w for w in self._registry.snapshot() if w.kind == "tts" and w.state == "ready"]
         return tuple(sorted(routing.models(ready), key=lambda model: (model != self._default_voice, model)))
 
+    def why_cold(self, model: ModelId) -> str:
+        """Why a model that was to be loaded is not there; empty if nothing is known to be wrong with it."""
+        return "" if self._warmer is None else self._warmer.why_not(model)
+
     def watch(self, call_back: OnChange) -> Callable[[], None]:
-        """Call this on the loop at each change of a worker (None: gone); the result ends it."""
+        """Call this on the loop at each change of a worker (None: gone), and when it failed to load; the result ends it."""
         self._watchers.append(call_back)
 
         def end() -> None:
@@ -214,6 +225,12 @@ class Router:
         self._roster.placed(placement.worker.name, self._clock())
         if self._warmer is not None and decision.load is not None and placement.instead_of is not None:
             self._warmer.warm(decision.load, placement.instead_of)
+
+    def _say_again(self, name: WorkerName) -> None:
+        """What it could not load changes what can be had of it."""
+        if (entry := self._roster.entry(name)) is not None:
+            for watcher in tuple(self._watchers):
+                watcher(name, entry.worker)
 
     def _changed(self, name: WorkerName, announcement: Announcement | None) -> None:
         if announcement is None:

@@ -25,18 +25,23 @@ class Warmer:
     """One request for a model at a time, wherever it goes; growing pauses before a worker that failed is asked again.
 
     Nobody waits for it: the worker announces what it has loaded, and that is what sessions go by. Failures are logged
-    with the worker's reason and counted.
+    with the worker's reason and counted, and told to who watches.
 
     Args:
         clock: monotonic seconds.
+
+    Attributes:
+        on_failed: called with the worker that could not load what it was asked for.
     """
 
     def __init__(self, bus: Bus, *, clock: Callable[[], float], timeout_s: float = LOAD_TIMEOUT_S) -> None:
+        self.on_failed: Callable[[WorkerName], None] = lambda _: None
         self._bus = bus
         self._clock = clock
         self._timeout_s = timeout_s
         self._loading: dict[ModelId, asyncio.Task[None]] = {}
         self._patience = Patience()
+        self._reasons: dict[ModelId, str] = {}
 
     def warm(self, worker: WorkerName, model: ModelId) -> None:
         """Ask for it, unless somebody is being asked already or this worker has just failed."""
@@ -49,6 +54,10 @@ class Warmer:
     def unable(self, model: ModelId) -> frozenset[WorkerName]:
         """Workers that have failed to load it, and are not asked again yet."""
         return self._patience.resting(model, self._clock())
+
+    def why_not(self, model: ModelId) -> str:
+        """Why it could not be loaded when that was tried last; empty if it could, or was not tried."""
+        return self._reasons.get(model, "")
 
     async def close(self) -> None:
         """Wait for no answer any more; what a worker has begun to load, it loads."""
@@ -65,10 +74,13 @@ class Warmer:
         metrics.MODELS_WARMED.labels("loaded" if reason is None else "failed").inc()
         if reason is None:
             self._patience.succeeded(worker, model)
+            self._reasons.pop(model, None)
             log.info("model is there", worker=worker, model=model, after_s=round(took_s, 1))
             return
         pause_s = self._patience.failed(worker, model, self._clock())
         log.warning("model not loaded", worker=worker, model=model, reason=reason, asked_again_in_s=pause_s)
+        self._reasons[model] = reason
+        self.on_failed(worker)
 
     async def _ask(self, worker: WorkerName, model: ModelId) -> str | None:
         """None once it is loaded, else what went wrong."""

@@ -9,7 +9,7 @@ from actors.sessions.places import UNREACHABLE, Places
 from actors.sessions.rest import Rest
 from actors.sessions.wishes import Wanted
 from protocol.errors import Refused
-from protocol.ids import UnixMicros, WorkerName
+from protocol.ids import ModelId, UnixMicros, WorkerName
 from protocol.workers import Announcement
 
 
@@ -51,6 +51,8 @@ class Move:
         """Before somebody who asked for a voice is told that its worker has not come back."""
         self._loading = Rest(chores)
         """What fails is tried again, and what is under way is not asked for at each word."""
+        self._told_cold: Wanted | None = None
+        """Whose voice is known to be cold because it could not be loaded."""
         self._known: dict[WorkerName, UnixMicros | None] = {}
 
     def want(self, wanted: Wanted) -> None:
@@ -66,6 +68,7 @@ class Move:
         if self.next is not None and not self.next.serves(wanted):
             self.end()
         self._asked_for = True
+        self._told_cold = None
         self._refused.end()
         self._loading.end()
         self.prepare()
@@ -167,12 +170,21 @@ class Move:
         if stays and wanted.voice in (here.model, None) and here.suits(wanted):
             return here.agreeing(wanted)
         found = self._places.look(wanted, here=here) if stays else self._places.look_for_any(wanted)
-        if found.instead_of is not None and not self._loading.under_way:
-            self._loading.begin()
-            self._places.have_loaded(wanted)
+        if found.instead_of is not None:
+            self._have_loaded(found.instead_of, meanwhile=here.model)
         if stays and here.suits(wanted) and (found.model == here.model or found.instead_of is not None):
             return None if here.agrees(wanted) else here.agreeing(wanted)
         return found
+
+    def _have_loaded(self, model: ModelId, *, meanwhile: ModelId) -> None:
+        """In the background; that it failed is told once."""
+        why = self._places.why_cold(model)
+        if why and self._told_cold != self.wanted:
+            self._told_cold = self.wanted
+            self._on_refused("model-not-loaded", f"{model} could not be loaded ({why}); {meanwhile} speaks meanwhile.")
+        if not self._loading.under_way:
+            self._loading.begin()
+            self._places.have_loaded(self.wanted)
 
     async def _go(self, here: Place, better: Place) -> None:
         wish = self.wanted

@@ -12,7 +12,7 @@ from actors.sessions.place import Place
 from actors.sessions.ports import Router
 from actors.sessions.wishes import Wanted
 from protocol.errors import BusUnavailable, MalformedMessage, NobodyListens, Refused
-from protocol.ids import SessionId, WorkerName
+from protocol.ids import ModelId, SessionId, WorkerName
 from protocol.ports import Bus
 from protocol.refusals import Refusal
 from protocol.routing import WhenCold
@@ -80,6 +80,10 @@ class Places:
     def have_loaded(self, wanted: Wanted) -> None:
         """What is wanted is in nobody's memory: have the best worker load it in the background."""
         self._router.choose_tts(voice=wanted.voice, language=wanted.language, when_cold="fallback")
+
+    def why_cold(self, model: ModelId) -> str:
+        """Why a model that was to be loaded is not there; empty if nothing is known to be wrong with it."""
+        return self._router.why_cold(model)
 
     async def take(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from actors.policies.routing import Placement
-from protocol.ids import WorkerName
+from protocol.ids import ModelId, WorkerName
 from protocol.routing import WhenCold
 from protocol.workers import Announcement
 
@@ -39,11 +39,14 @@ class Router(Protocol):
     def lives(self, name: WorkerName) -> bool:
         """Whether this worker sends a pulse, as far as is known by now; of one that promises none nobody knows."""
 
+    def why_cold(self, model: ModelId) -> str:
+        """Why a model that was to be loaded is not there; empty if nothing is known to be wrong with it."""
+
     def voices(self) -> tuple[str, ...]:
         """All that can be asked for, the default first."""
 
     def watch(self, call_back: OnWorker) -> Callable[[], None]:
-        """Call this at each change (None: gone), until the returned function is called."""
+        """Call this at each change (None: gone) and when a worker failed to load, until the returned function is called."""
 
 
 class Sound(Protocol):

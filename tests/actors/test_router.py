@@ -82,12 +82,16 @@ class Helper:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.failed: frozenset[WorkerName] = frozenset()
+        self.on_failed: Callable[[WorkerName], None] = lambda _: None
 
     def warm(self, worker: WorkerName, model: ModelId) -> None:
         self.asked.append((worker, model))
 
     def unable(self, model: ModelId) -> frozenset[WorkerName]:
         return self.failed if model == PIPER else frozenset()
+
+    def why_not(self, model: ModelId) -> str:
+        return "no memory" if self.unable(model) else ""
 
 
 COLD_PIPER = replace(a_voice("b", PIPER), resident_models=())
@@ -122,6 +126,16 @@ async def test_a_worker_that_could_not_load_is_not_asked_again() -> None:
     helper.failed = frozenset({WorkerName("b")})
     assert router.choose_tts(voice=PIPER, language="en", when_cold="fallback").model == HIBARI
     assert helper.asked == []
+    assert (router.why_cold(PIPER), router.why_cold(HIBARI)) == ("no memory", "")
+
+
+async def test_who_watches_hears_of_a_worker_that_could_not_load() -> None:
+    router, helper = await a_router_with_a_helper(a_voice("a", HIBARI), COLD_PIPER)
+    seen: list[tuple[WorkerName, Announcement | None]] = []
+    router.watch(lambda name, announcement: seen.append((name, announcement)))
+    helper.on_failed(WorkerName("b"))
+    helper.on_failed(WorkerName("gone"))
+    assert seen == [("b", COLD_PIPER)]
 
 
 async def test_a_router_that_cannot_have_models_loaded_waits_for_them() -> None:

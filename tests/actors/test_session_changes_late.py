@@ -244,3 +244,37 @@ async def test_a_session_that_nobody_speaks_for_keeps_no_ears() -> None:
         await stage.session.start()
     await stage.session.close("could not be opened")
     assert [type(m) for _, m in stage.bus.published if isinstance(m, EndListening)] == [EndListening]
+
+
+# --- what cannot be loaded -------------------------------------------------------------------------------------------
+async def test_who_is_spoken_to_in_another_voice_is_told_once_that_the_wanted_one_cannot_be_loaded() -> None:
+    cold = dataclasses.replace(THERE, resident_models=())
+    stage = await a_stage(HERE, cold)
+    assert isinstance(await configure(stage, voice=PIPER, when_cold="fallback"), Accepted)
+    assert stage.router.warming == [(OTHER_TTS, PIPER)]
+    stage.router.announce(cold)
+    assert stage.told(SessionError) == []
+    stage.router.failed[PIPER] = "model-unavailable: wrong checksum"
+    for _ in range(3):
+        stage.router.announce(cold)  # as the router does when a load has failed
+        await stage.advance(6_000)
+    (told,) = stage.told(SessionError)
+    assert told.code == "model-not-loaded"
+    assert told.message == (
+        "piper-joe could not be loaded (model-unavailable: wrong checksum); hibari-heart speaks meanwhile."
+    )
+    assert await say(stage) == TTS
+    await configure(stage, voice=PIPER, when_cold="fallback", speed=1.5)
+    assert [m.code for m in stage.told(SessionError)] == ["model-not-loaded"] * 2
+
+
+async def test_a_voice_that_is_loaded_after_all_comes() -> None:
+    cold = dataclasses.replace(THERE, resident_models=())
+    stage = await a_stage(HERE, cold)
+    await configure(stage, voice=PIPER, when_cold="fallback")
+    stage.router.failed[PIPER] = "out of memory"
+    stage.router.announce(cold)
+    stage.router.failed.clear()
+    stage.router.announce(THERE)
+    await stage.bus.settle()
+    assert await say(stage) == OTHER_TTS

@@ -155,3 +155,17 @@ async def test_closing_waits_for_nobody(stage: Stage) -> None:
     await asyncio.wait_for(stage.warmer.close(), 1.0)
     await stage.bus.settle()
     assert stage.warmer._loading == {}
+
+
+async def test_why_a_model_is_not_there_is_known_until_it_is(stage: Stage) -> None:
+    told: list[tuple[WorkerName, str]] = []
+    stage.warmer.on_failed = lambda name: told.append((name, stage.warmer.why_not(A)))
+    await stage.warm(ONE)
+    assert stage.warmer.why_not(A) == ""
+    await stage.answer(REFUSED)
+    assert told == [(ONE, "out-of-memory: 2 GB are missing")]
+    stage.clock.advance(PAUSES_S[0])
+    await stage.warm(ONE)
+    await stage.answer()
+    assert stage.warmer.why_not(A) == ""
+    assert len(told) == 1

@@ -20,6 +20,7 @@ class FakeRouter:
         warming: what the real one would now have loaded in the background: who was asked for which model.
         sent_to: where sessions were sent, in order; a tentative question sends nobody.
         late: who is gone, and expected back.
+        failed: what could not be loaded, and why.
     """
 
     def __init__(self, *workers: Announcement) -> None:
@@ -28,6 +29,7 @@ class FakeRouter:
         self.warming: list[tuple[WorkerName, ModelId]] = []
         self.sent_to: list[WorkerName] = []
         self.late: list[Announcement] = []
+        self.failed: dict[ModelId, str] = {}
 
     def choose_tts(
         self,
@@ -88,6 +90,9 @@ class FakeRouter:
 
     def lives(self, name: WorkerName) -> bool:
         return name in self.workers and self.workers[name].pulse_ms > 0
+
+    def why_cold(self, model: ModelId) -> str:
+        return self.failed.get(model, "")
 
     def voices(self) -> tuple[str, ...]:
         return tuple(model for w in self.workers.values() if w.kind == "tts" for model in w.models)
