@@ -189,7 +189,7 @@ class Router:
         return "" if self._warmer is None else self._warmer.why_not(model)
 
     def watch(self, call_back: OnChange) -> Callable[[], None]:
-        """Call this on the loop at each change of a worker (None: gone), and when it failed to load; the result ends it."""
+        """Call this on the loop at each change of a worker (None: gone) and failed load; the result ends it."""
         self._watchers.append(call_back)
 
         def end() -> None:

@@ -46,7 +46,7 @@ class Router(Protocol):
         """All that can be asked for, the default first."""
 
     def watch(self, call_back: OnWorker) -> Callable[[], None]:
-        """Call this at each change (None: gone) and when a worker failed to load, until the returned function is called."""
+        """Call this at each change (None: gone) and failed load, until the returned function is called."""
 
 
 class Sound(Protocol):
