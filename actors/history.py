@@ -22,6 +22,10 @@ class History:
         self._messages: deque[ChatMessage] = deque()
         self._before_user: ChatMessage | None = None
 
+    def __len__(self) -> int:
+        """Of the messages, without the system prompt."""
+        return len(self._messages)
+
     def add_user(self, text: str) -> None:
         """The user's words; those of an unanswered turn before are joined with them."""
         self._before_user = self._messages[-1] if self._ends_with("user") else None

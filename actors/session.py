@@ -28,6 +28,7 @@ from actors.sessions.ears import Ears
 from actors.sessions.latencies import Latencies
 from actors.sessions.mouth import Mouth, ReplyTimes
 from actors.sessions.ports import CallLater, Clock, Router, Sound
+from actors.sessions.standing import Note, Standings, ignore
 from actors.sessions.voice import Voice
 from actors.sessions.wishes import changed, taking_turns, wanted
 from protocol.conversation import (
@@ -64,6 +65,7 @@ class Session:
         emit: takes events and gate commands for the client and for observers.
         settings: what a client can't choose; `config` is put on top.
         silence_s: the detector's `stop_ms`, for the measurements.
+        note: told where the session stands, at each change.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Session:
         settings: TurnTakingSettings | None = None,
         reply_times: ReplyTimes | None = None,
         silence_s: float = 0.2,
+        note: Note = ignore,
     ) -> None:
         self._session = session
         self._config = config
@@ -150,6 +153,10 @@ class Session:
             then=self._tell_all,
             rest=self._at_rest,
         )
+        self._standings = Standings(
+            session, note, turns=self._turns, voice=self._voice, ears=self._ears, history=self._history
+        )
+        self._chores.then = self._standings.look
         self._noticed_at = 0.0
         self._subscriptions: list[Subscription] = []
         self._unwatch: Callable[[], None] | None = None
@@ -172,11 +179,13 @@ class Session:
             for task in starting:
                 task.cancel()
             await asyncio.gather(*starting, return_exceptions=True)
+        self._standings.begin()
 
     async def close(self, reason: str) -> None:
         """End the reply and release the workers. Harmless when repeated."""
         if self._turns.closed:
             return
+        self._standings.end()
         self._feed(SessionEnding())
         self._voice.end()
         self._ears.end()
@@ -304,6 +313,7 @@ class Session:
     def _at_rest(self) -> None:
         if self._is_between_turns():
             self._voice.between_turns()
+        self._standings.look()
 
     def _tell_all(self) -> None:
         """What others are told never stands in the way of what is to be done."""

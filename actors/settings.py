@@ -96,6 +96,8 @@ class VadSettings(_Settings):
 class GatewaySettings(_Settings):
     """`gateway.yaml`."""
 
+    name: _Id = "gateway-0"
+    """What the directory of sessions calls it; several gateways need names of their own."""
     host: str = "127.0.0.1"
     port: _Port = 8_700
     api_key: SecretStr | None = None

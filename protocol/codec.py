@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from protocol import conversation, hearing, routing, speaking, workers
+from protocol import conversation, directory, hearing, routing, speaking, workers
 from protocol.errors import MalformedMessage
 from protocol.ids import UnixMicros
 from protocol.message import Message
@@ -45,6 +45,7 @@ _REPLIES: Final[TypeAdapter[Any]] = TypeAdapter(
 _CLIENT: Final[TypeAdapter[Any]] = TypeAdapter(conversation.ClientMessage)
 _SERVER: Final[TypeAdapter[Any]] = TypeAdapter(conversation.ServerMessage)
 _ANNOUNCEMENT: Final[TypeAdapter[workers.Announcement]] = TypeAdapter(workers.Announcement)
+_SESSION: Final[TypeAdapter[directory.SessionEntry]] = TypeAdapter(directory.SessionEntry)
 
 
 def type_of(message: Message) -> str:
@@ -132,6 +133,17 @@ def decode_announcement(data: bytes) -> workers.Announcement:
     return announcement
 
 
+def encode_session(entry: directory.SessionEntry) -> bytes:
+    """An entry of the bucket `sessions`."""
+    return orjson.dumps(entry)
+
+
+def decode_session(data: bytes) -> directory.SessionEntry:
+    """An entry of the bucket `sessions`, whoever wrote it."""
+    entry: directory.SessionEntry = _decode(_SESSION, data)
+    return entry
+
+
 def json_schema() -> dict[str, Any]:
     """One JSON Schema of everything above, by channel."""
     keyed = [(channel, "validation", adapter) for channel, adapter in _ADAPTERS.items()]
@@ -140,6 +152,7 @@ def json_schema() -> dict[str, Any]:
         ("websocket-up", "validation", _CLIENT),
         ("websocket-down", "validation", _SERVER),
         ("announcement", "validation", _ANNOUNCEMENT),
+        ("session-entry", "validation", _SESSION),
     ]
     schemas, definitions = TypeAdapter.json_schemas([*keyed, *extra])  # type: ignore[list-item]  # invariant mode
     return {

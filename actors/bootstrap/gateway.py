@@ -19,6 +19,7 @@ from actors.bootstrap.bus import connect
 from actors.bootstrap.process import run_part
 from actors.bootstrap.ready import say_ready
 from actors.bootstrap.registry import open_registry
+from actors.directory import Directory
 from actors.fleet import Fleet
 from actors.gateway import Gateway, call_later
 from actors.liveness import LivingRegistry
@@ -33,12 +34,14 @@ from actors.services import Offer, router_service
 from actors.session import Session
 from actors.sessions.mouth import ReplyTimes
 from actors.sessions.ports import Sound
+from actors.sessions.standing import Note
 from actors.settings import GatewaySettings, LlmSettings
 from actors.vad import Detector
 from actors.warming import Warmer
 from adapters.llm.echo import EchoReply
 from adapters.llm.openai import OpenAIReply
 from adapters.references.nats_objects import NatsReferences
+from adapters.registry.nats_sessions import NatsSessions
 from adapters.transport.http import make_app
 from adapters.transport.reference_http import ReferenceLimits
 from adapters.vad.silero import SileroModel
@@ -95,11 +98,14 @@ async def _serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(replies.close)
         references = References(NatsReferences(bus), call_later=call_later, may_keep=settings.keep_references)
         stack.push_async_callback(references.close)
+        sessions = NatsSessions(bus)
+        stack.push_async_callback(sessions.close)
+        directory = Directory(sessions, gateway=settings.name)
         gateway = Gateway(
             bus=bus,
             choice=router,
             ears=detector,
-            make_session=_session_maker(settings, bus, router, replies),
+            make_session=_session_maker(settings, bus, router, replies, directory.note),
             defaults=settings.session_defaults,
             max_sessions=settings.max_sessions,
             linger_s=settings.linger_s,
@@ -149,7 +155,9 @@ def _vad_options(settings: GatewaySettings) -> VadOptions:
     return VadOptions(threshold=vad.threshold, start_windows=vad.start_windows, stop_ms=Millis(vad.stop_ms))
 
 
-def _session_maker(settings: GatewaySettings, bus: Bus, router: Router, replies: ReplyGenerator) -> MakeSession:
+def _session_maker(
+    settings: GatewaySettings, bus: Bus, router: Router, replies: ReplyGenerator, note: Note
+) -> MakeSession:
     turn_taking = TurnTakingSettings(
         wordless_limit_ms=Millis(settings.wordless_limit_ms), prepare=settings.prepare, apology=settings.apology
     )
@@ -177,6 +185,7 @@ def _session_maker(settings: GatewaySettings, bus: Bus, router: Router, replies:
             settings=turn_taking,
             reply_times=times,
             silence_s=settings.vad.stop_ms / 1000,
+            note=note,
         )
 
     return make

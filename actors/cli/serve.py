@@ -35,6 +35,7 @@ def gateway(
         str | None, typer.Option(help="That operators must show; better in ANTIPHON_ADMIN_KEY.")
     ] = None,
     max_sessions: Annotated[int | None, typer.Option(help="More are refused.")] = None,
+    name: Annotated[str | None, typer.Option(help="Unique among all gateways.")] = None,
     log_level: LogLevel = None,
 ) -> None:
     """Run the gateway: the page, WebRTC and WebSocket, sessions, voice activity.
@@ -52,6 +53,7 @@ def gateway(
         "api_key": key,
         "admin_key": admin_key,
         "max_sessions": max_sessions,
+        "name": name,
         "log_level": log_level,
     }
     settings = _load(GatewaySettings, config, _GATEWAY_FILE, flags)

@@ -12,9 +12,10 @@ log = structlog.get_logger()
 
 
 class Chores:
-    """On the loop."""
+    """On the loop; `then` is called when a task is done, but for those that the session's end cuts short."""
 
     def __init__(self, call_later: CallLater) -> None:
+        self.then: Callable[[], None] = lambda: None
         self._call_later = call_later
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[object, Cancel] = {}
@@ -62,3 +63,5 @@ class Chores:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session chore failed", exc_info=error)
+        if not self.closed:
+            self.then()

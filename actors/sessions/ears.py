@@ -72,6 +72,11 @@ class Ears:
         """Who listens, or did last."""
         return self._listener.worker
 
+    @property
+    def language(self) -> str:
+        """What the user is taken to speak."""
+        return self._listener.language
+
     async def start(self) -> None:
         """Have a worker keep this session's sound.
 

@@ -1,4 +1,4 @@
-"""The key-value bucket in which workers announce themselves."""
+"""Key-value buckets whose entries have a time to live, and the one in which workers announce themselves."""
 
 from contextlib import suppress
 from typing import Final
@@ -19,9 +19,9 @@ MARKER_S: Final = 60
 """How long it is remembered that a key is gone."""
 
 
-async def make_bucket(js: JetStreamContext, *, replicas: int) -> None:
+async def make_bucket(js: JetStreamContext, *, replicas: int, bucket: str = BUCKET) -> None:
     """Harmless when it exists, made by others with settings of their own."""
-    config = KeyValueConfig(bucket=BUCKET, storage=StorageType.FILE, replicas=replicas, limit_marker_ttl=MARKER_S)
+    config = KeyValueConfig(bucket=bucket, storage=StorageType.FILE, replicas=replicas, limit_marker_ttl=MARKER_S)
     with suppress(BadRequestError):
         await js.create_key_value(config)
 

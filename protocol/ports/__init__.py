@@ -6,6 +6,7 @@ called on the actor's own thread and may compute.
 
 from protocol.ports.bus import Bus, OnFrame, OnMessage, Respond, Subscription
 from protocol.ports.clients import ClientLink, Conversation, ConversationHost, GatewayConnection, Readiness
+from protocol.ports.directory import SessionDirectory
 from protocol.ports.hearing import (
     Recognition,
     RecognizedWord,
@@ -61,6 +62,7 @@ __all__ = [
     "ReferenceStore",
     "ReplyGenerator",
     "Respond",
+    "SessionDirectory",
     "SharesBase",
     "SpeechRecognizer",
     "SpeechShaper",

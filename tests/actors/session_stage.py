@@ -8,6 +8,7 @@ from actors.feed import Feed
 from actors.policies.playout import PlayoutGate
 from actors.policies.turn_taking import TurnTakingSettings
 from actors.session import Session
+from actors.sessions.standing import Note, ignore
 from protocol.audio import MIC_FRAME, SPEECH_FRAME, Flags, Frame, Kind
 from protocol.conversation import Accepted, CommandRefused, SessionConfig
 from protocol.hearing import (
@@ -111,6 +112,7 @@ class Stage:
         config: SessionConfig = CONFIG,
         settings: TurnTakingSettings | None = None,
         router: FakeRouter | None = None,
+        note: Note = ignore,
     ) -> None:
         self.seconds = 100.0
         self.order: list[str] = []
@@ -139,6 +141,7 @@ class Stage:
             emit=self._emit,
             call_later=self._call_later,
             settings=settings,
+            note=note,
         )
 
     async def open(self) -> "Stage":

@@ -21,6 +21,7 @@ from protocol.conversation import (
     SessionOpened,
     StateChanged,
 )
+from protocol.directory import SessionEntry
 from protocol.errors import MalformedMessage
 from protocol.ids import ModelId, Samples, SessionId, TurnId, UnixMicros, WorkerName
 from protocol.message import Message
@@ -95,11 +96,17 @@ def test_announcements_travel_too(announcement: Announcement) -> None:
     assert codec.decode_announcement(codec.encode_announcement(announcement)) == announcement
 
 
+@given(messages(SessionEntry))
+def test_entries_of_sessions_travel_too(entry: SessionEntry) -> None:
+    assert codec.decode_session(codec.encode_session(entry)) == entry
+
+
 DECODERS: list[Callable[[Any], Any]] = [
     codec.decode_reply,
     codec.decode_client,
     codec.decode_server,
     codec.decode_announcement,
+    codec.decode_session,
     *(partial(codec.decode, subject_of(channel, kind)) for channel, kind in MESSAGES),
 ]
 
@@ -148,6 +155,9 @@ def refused_or_whole(decoder: Callable[[Any], Any], data: bytes) -> None:
         return
     if isinstance(message, Announcement):
         assert codec.decode_announcement(codec.encode_announcement(message)) == message
+        return
+    if isinstance(message, SessionEntry):
+        assert codec.decode_session(codec.encode_session(message)) == message
         return
     again = decoder(codec.encode(message))
     assert codec.encode(again) == codec.encode(message)

@@ -43,7 +43,7 @@ def test_it_is_a_valid_schema() -> None:
 
 
 def test_every_channel_stands_in_it() -> None:
-    others = {"reply", "websocket-up", "websocket-down", "announcement"}
+    others = {"reply", "websocket-up", "websocket-down", "announcement", "session-entry"}
     assert set(SCHEMA["channels"]) == set(codec._ADAPTERS) | others
 
 
