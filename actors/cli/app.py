@@ -20,6 +20,7 @@ _COMMANDS: Final = (
     "route",
     "workers",
     "models",
+    "sessions",
     "voices",
     "doctor",
     "serve",

@@ -1,9 +1,10 @@
 """Workers and models as rows of a table: what stands in each cell, and how it looks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from actors.policies.steering import lasting_of
 from protocol.ports import WorkerView
 from protocol.workers import ModelStatus
 
@@ -34,6 +35,11 @@ _STYLES: Final = {
     "failed": "bold red",
     "known": "dim",
 }
+
+
+def lasting(view: WorkerView) -> WorkerView:
+    """Without what changes by the mere passing of time."""
+    return replace(view, models=lasting_of(view.models))
 
 
 def worker_rows(views: Sequence[WorkerView], *, now_s: float) -> list[Row]:

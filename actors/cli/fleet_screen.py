@@ -1,9 +1,8 @@
-"""Tables of the fleet: once, or refreshed in place on a terminal, or line by line for programs."""
+"""Tables of the fleet and of sessions: once, or refreshed in place on a terminal, or line by line for programs."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import Any, Final, Self
+from typing import Any, Final, Generic, Self, TypeVar
 
 import orjson
 from rich import box
@@ -13,18 +12,22 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.fleet_rows import Row, without_empty
-from actors.policies.steering import lasting_of
-from protocol.ports import WorkerView
 
 _GAP: Final = "  "
-MakeRows = Callable[[Sequence[WorkerView]], list[Row]]
+_View = TypeVar("_View")
 
 
-class Screen(AbstractContextManager["Screen"]):
+class Screen(AbstractContextManager["Screen[Any]"], Generic[_View]):
     """Shows the same rows again and again; what `show` gets decides how often."""
 
     def __init__(
-        self, console: Console, columns: Sequence[str], make_rows: MakeRows, *, watch: bool, nothing: str
+        self,
+        console: Console,
+        columns: Sequence[str],
+        make_rows: Callable[[Sequence[_View]], list[Row]],
+        *,
+        watch: bool,
+        nothing: str,
     ) -> None:
         self._console = console
         self._columns = columns
@@ -42,7 +45,7 @@ class Screen(AbstractContextManager["Screen"]):
         if self._live is not None:
             self._live.stop()
 
-    def show(self, views: Sequence[WorkerView], is_connected: bool) -> None:
+    def show(self, views: Sequence[_View], is_connected: bool) -> None:
         """All of it, in place of what was shown before."""
         rows = self._make_rows(views)
         if self._lines is not None:
@@ -100,20 +103,31 @@ class _ChangedLines:
         self._console.print(Text(line), soft_wrap=True)
 
 
-class JsonScreen(AbstractContextManager["JsonScreen"]):
-    """One JSON document a line: the first, and each that differs."""
+class JsonScreen(AbstractContextManager["JsonScreen[Any]"], Generic[_View]):
+    """One JSON document a line: the first, and each that differs.
 
-    def __init__(self, write: Callable[[str], None], document: Callable[[Sequence[WorkerView]], Any]) -> None:
+    Args:
+        lasting: a view without what changes by the mere passing of time.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        document: Callable[[Sequence[_View]], Any],
+        *,
+        lasting: Callable[[_View], _View] = lambda view: view,
+    ) -> None:
         self._write = write
         self._document = document
+        self._lasting = lasting
         self._last = b""
 
     def __exit__(self, *_error: object) -> None:
         """Nothing is left open."""
 
-    def show(self, views: Sequence[WorkerView], is_connected: bool) -> None:  # noqa: ARG002  # a call-back's form
+    def show(self, views: Sequence[_View], is_connected: bool) -> None:  # noqa: ARG002  # a call-back's form
         """As a line, if it is news."""
-        lasting = orjson.dumps([replace(view, models=lasting_of(view.models)) for view in views])
+        lasting = orjson.dumps([self._lasting(view) for view in views])
         if lasting != self._last:
             self._last = lasting
             self._write(orjson.dumps(self._document(views)).decode())

@@ -1,10 +1,13 @@
 """`antiphon models`: which models are where, and how to load them or give their memory back."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from actors.cli.nats_options import Credentials, DataDir, Nats, token, whereabouts
+
+if TYPE_CHECKING:
+    from protocol.ports import WorkerView
 
 app = typer.Typer(no_args_is_help=True, help="See, load and unload the models of the workers.")
 
@@ -35,12 +38,12 @@ def list_models(
     from rich.console import Console  # noqa: PLC0415
 
     from actors.bootstrap import client, fleet  # noqa: PLC0415
-    from actors.cli.fleet_rows import MODEL_COLUMNS, model_rows  # noqa: PLC0415
+    from actors.cli.fleet_rows import MODEL_COLUMNS, lasting, model_rows  # noqa: PLC0415
     from actors.cli.fleet_screen import JsonScreen, Screen  # noqa: PLC0415
 
     only = token(worker, _A_WORKER)
     settings = whereabouts(nats, data_dir, credentials)
-    screen = (
+    screen: JsonScreen[WorkerView] | Screen[WorkerView] = (
         JsonScreen(
             typer.echo,
             lambda views: {
@@ -51,6 +54,7 @@ def list_models(
                     for status in view.models
                 ]
             },
+            lasting=lasting,
         )
         if as_json
         else Screen(

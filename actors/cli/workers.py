@@ -1,10 +1,13 @@
 """`antiphon workers`: who works here, and how to let a worker go."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from actors.cli.nats_options import Credentials, DataDir, Nats, token, whereabouts
+
+if TYPE_CHECKING:
+    from protocol.ports import WorkerView
 
 app = typer.Typer(no_args_is_help=True, help="See the workers, and let one finish and end.")
 
@@ -32,12 +35,12 @@ def list_workers(
     from rich.console import Console  # noqa: PLC0415
 
     from actors.bootstrap import client, fleet  # noqa: PLC0415
-    from actors.cli.fleet_rows import WORKER_COLUMNS, worker_rows  # noqa: PLC0415
+    from actors.cli.fleet_rows import WORKER_COLUMNS, lasting, worker_rows  # noqa: PLC0415
     from actors.cli.fleet_screen import JsonScreen, Screen  # noqa: PLC0415
 
     settings = whereabouts(nats, data_dir, credentials)
-    screen = (
-        JsonScreen(typer.echo, lambda views: {"workers": views})
+    screen: JsonScreen[WorkerView] | Screen[WorkerView] = (
+        JsonScreen(typer.echo, lambda views: {"workers": views}, lasting=lasting)
         if as_json
         else Screen(
             Console(),
