@@ -4,7 +4,6 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 python := "uv run --no-sync python"
 antiphon := "uv run --no-sync antiphon"
 pytest := "uv run --no-sync pytest"
-schema_json := python + " -c 'import json; from protocol.codec import json_schema; print(json.dumps(json_schema(), indent=2, sort_keys=True))'"
 # The model of sessions that name none, and those to have in memory beside it: `just DEFAULT=... PRELOAD=... run-tts-piper`
 DEFAULT := env("DEFAULT", "")
 PRELOAD := env("PRELOAD", "")
@@ -16,7 +15,7 @@ nats_url := env("ANTIPHON_NATS_URL", "nats://127.0.0.1:4222")
 default:
     @just --list
 
-# Everything that reads the code without running it: style, format, import contracts, drift of the schema
+# Everything that reads the code without running it: style, format, import contracts, drift of the schema and the AsyncAPI document
 lint:
     uv run --no-sync ruff check .
     uv run --no-sync ruff format --check .
@@ -77,12 +76,14 @@ nsys-tts family *args:
 ncu-tts family *args:
     {{ python }} -m tests.bench.profile_tts {{ family }} --tool ncu {{ args }}
 
-# Write docs/protocol.schema.json anew from the types in protocol/
+# Write docs/protocol.schema.json and docs/asyncapi.json anew from the types in protocol/
 schema:
-    {{ schema_json }} > docs/protocol.schema.json
+    {{ python }} -m protocol.schema > docs/protocol.schema.json
+    {{ python }} -m protocol.asyncapi > docs/asyncapi.json
 
 _schema-is-current:
-    {{ schema_json }} | diff -u docs/protocol.schema.json - || { echo "run: just schema" >&2; exit 1; }
+    {{ python }} -m protocol.schema | diff -u docs/protocol.schema.json - || { echo "run: just schema" >&2; exit 1; }
+    {{ python }} -m protocol.asyncapi | diff -u docs/asyncapi.json - || { echo "run: just schema" >&2; exit 1; }
 
 # Everything on this machine: NATS server, gateway, ASR, TTS
 up *args:

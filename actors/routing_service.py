@@ -8,13 +8,14 @@ import structlog
 from actors.policies.routing import Placement, Requirements
 from actors.router import Explained, Router
 from protocol.errors import BusUnavailable, Refused
+from protocol.exchanges import EXCHANGES
 from protocol.message import Message
 from protocol.ports import Bus, Respond, Subscription
 from protocol.routing import Route, Routed, RouteRefused
 from protocol.subjects import Subject
 from protocol.subjects import router as router_subject
 
-QUEUE: Final = "routers"
+QUEUE: Final = EXCHANGES["router"].queue
 """One of the group answers each request: any number of routers share the load, and none knows of another."""
 _LONGEST_REASON: Final = 1_000
 

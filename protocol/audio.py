@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Final
+from typing import Final, NamedTuple
 
 from protocol.errors import MalformedMessage
 from protocol.ids import Samples, TurnId, UnixMicros
@@ -15,7 +15,28 @@ MIC_FRAME: Final = Samples(MIC_RATE * FRAME_MS // 1000)
 SPEECH_FRAME: Final = Samples(SPEECH_RATE * FRAME_MS // 1000)
 
 MAGIC: Final = b"AFv1"
-_HEADER: Final = struct.Struct("!4sBBHIIQQ")
+
+
+class HeaderField(NamedTuple):
+    """One field of the header; `code` is that of `struct`."""
+
+    name: str
+    code: str
+    what: str
+
+
+HEADER: Final = (
+    HeaderField("magic", "4s", "`AFv1`"),
+    HeaderField("kind", "B", "0 microphone, 1 speech"),
+    HeaderField("flags", "B", "1 first of the turn, 2 last of the turn, 4 comfort: sound that belongs to no text"),
+    HeaderField("header length", "H", "32"),
+    HeaderField("turn", "I", "0 for the microphone"),
+    HeaderField("sequence", "I", "counts frames of the turn (microphone: of the session); wraps"),
+    HeaderField("position", "Q", "of the first sample within the turn (microphone: within the session)"),
+    HeaderField("time", "Q", "of capture or synthesis, microseconds since the epoch"),
+)
+"""In this order, in network byte order."""
+_HEADER: Final = struct.Struct("!" + "".join(field.code for field in HEADER))
 HEADER_BYTES: Final = _HEADER.size
 
 
@@ -35,7 +56,7 @@ class Flags(IntFlag):
     COMFORT = 4
 
 
-_SAMPLES_OF_KIND: Final = {Kind.MICROPHONE: MIC_FRAME, Kind.SPEECH: SPEECH_FRAME}
+SAMPLES_OF_KIND: Final = {Kind.MICROPHONE: MIC_FRAME, Kind.SPEECH: SPEECH_FRAME}
 _ALL_FLAGS: Final = int(Flags.FIRST | Flags.LAST | Flags.COMFORT)
 
 
@@ -71,6 +92,12 @@ class Frame:
         return Samples(self.position + len(self.pcm) // 2)
 
 
+def header_spans() -> list[tuple[HeaderField, int, int]]:
+    """Each field of the header with its first and its last byte."""
+    ends = [struct.calcsize("!" + "".join(field.code for field in HEADER[: n + 1])) for n in range(len(HEADER))]
+    return [(field, first, end - 1) for field, first, end in zip(HEADER, [0, *ends], ends, strict=False)]
+
+
 def pack(frame: Frame) -> bytes:
     """The frame as it travels."""
     header = _HEADER.pack(
@@ -97,11 +124,11 @@ def unpack(data: bytes) -> Frame:
     magic, kind, flags, header, turn, sequence, position, captured_at = _HEADER.unpack_from(data)
     if magic != MAGIC or header != HEADER_BYTES:
         raise MalformedMessage("not an AFv1 frame")
-    if kind not in _SAMPLES_OF_KIND:
+    if kind not in SAMPLES_OF_KIND:
         raise MalformedMessage(f"unknown kind of frame: {kind}")
     if flags & ~_ALL_FLAGS:
         raise MalformedMessage(f"unknown flags: {flags:#x}")
-    wanted = 2 * _SAMPLES_OF_KIND[Kind(kind)]
+    wanted = 2 * SAMPLES_OF_KIND[Kind(kind)]
     if len(data) - HEADER_BYTES != wanted:
         raise MalformedMessage(f"{len(data) - HEADER_BYTES} bytes of PCM where {wanted} belong")
     return Frame(

@@ -1,6 +1,8 @@
 """Control messages to bytes and back. Decoding trusts nobody: it returns a valid message or raises MalformedMessage."""
 
 import dataclasses
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 import orjson
@@ -8,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from protocol import conversation, directory, hearing, routing, speaking, workers
 from protocol.errors import MalformedMessage
+from protocol.exchanges import REPLIES
 from protocol.ids import UnixMicros
 from protocol.message import Message
 from protocol.subjects import Channel, Subject, parse
@@ -30,18 +33,7 @@ _UNIONS: Final[dict[Channel, Any]] = {
     "router": routing.Route,
 }
 _ADAPTERS: Final[dict[Channel, TypeAdapter[Any]]] = {channel: TypeAdapter(union) for channel, union in _UNIONS.items()}
-_REPLIES: Final[TypeAdapter[Any]] = TypeAdapter(
-    conversation.SessionOpened
-    | conversation.Accepted
-    | conversation.CommandRefused
-    | speaking.SpeakingReady
-    | speaking.SpeakingRefused
-    | workers.WorkerDescribed
-    | workers.ModelsListed
-    | routing.Routed
-    | routing.RouteRefused
-    | workers.WorkerRefused
-)
+_REPLIES: Final[TypeAdapter[Any]] = TypeAdapter(reduce(or_, REPLIES))
 _CLIENT: Final[TypeAdapter[Any]] = TypeAdapter(conversation.ClientMessage)
 _SERVER: Final[TypeAdapter[Any]] = TypeAdapter(conversation.ServerMessage)
 _ANNOUNCEMENT: Final[TypeAdapter[workers.Announcement]] = TypeAdapter(workers.Announcement)

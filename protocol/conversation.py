@@ -260,7 +260,6 @@ ClientMessage = Annotated[
     OpenSession | ResumeSession | Say | Interrupt | Configure | ClientPlayout | CloseSession,
     Field(discriminator="type"),
 ]
-CommandReply = Annotated[SessionOpened | Accepted | CommandRefused, Field(discriminator="type")]
 SessionEvent = Annotated[
     StateChanged | Transcript | Reply | Heard | TurnMeasured | SessionError | SessionClosed,
     Field(discriminator="type"),

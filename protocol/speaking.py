@@ -175,7 +175,6 @@ TtsCommand = Annotated[
     StartSpeaking | TextChunk | Pause | Resume | Stop | EndSpeaking,
     Field(discriminator="type"),
 ]
-TtsReply = Annotated[SpeakingReady | SpeakingRefused, Field(discriminator="type")]
 TtsEvent = Annotated[
     SpeechBegan | PhrasePlaced | SpeechPaused | SpeechResumed | SpeechFinished | SpeakingFailed,
     Field(discriminator="type"),

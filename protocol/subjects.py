@@ -25,7 +25,7 @@ Channel = Literal[
     "mic-frames",
     "tts-frames",
 ]
-"""Who speaks to whom; it decides which messages are legal."""
+"""It decides which messages are legal; `protocol.exchanges` tells who speaks to whom."""
 
 MAX_SUBJECT: Final = 255
 _TOKEN: Final = re.compile(TOKEN_PATTERN)
@@ -52,72 +52,72 @@ def _id(token: str) -> str:
 
 
 def session_command(session: SessionId, name: str = _ANY) -> Subject:
-    """Client, CLI → session."""
+    """Commands to a session."""
     return Subject(f"control.session.{_id(session)}.{name}")
 
 
 def session_event(session: SessionId, name: str = _ANY) -> Subject:
-    """Session → gateway, observers."""
+    """Events of a session."""
     return Subject(f"control.session.{_id(session)}.event.{name}")
 
 
 def session_playout(session: SessionId) -> Subject:
-    """Gateway → session, TTS worker."""
+    """How far the client is."""
     return Subject(f"control.session.{_id(session)}.playout")
 
 
 def gate(session: SessionId, name: str = _ANY) -> Subject:
-    """Session → gateway."""
+    """What the playout gate does."""
     return Subject(f"control.gateway.{_id(session)}.{name}")
 
 
 def vad(session: SessionId, name: str = _ANY) -> Subject:
-    """VAD → session, observers."""
+    """Voice activity."""
     return Subject(f"control.vad.{_id(session)}.{name}")
 
 
 def asr_command(session: SessionId, worker: WorkerName, name: str = _ANY) -> Subject:
-    """Session → ASR worker."""
+    """Commands to an ASR worker, for a session."""
     return Subject(f"control.asr.{_id(session)}.{_id(worker)}.{name}")
 
 
 def asr_event(session: SessionId, worker: WorkerName = ANY_WORKER, name: str = _ANY) -> Subject:
-    """ASR worker → session."""
+    """What an ASR worker tells a session."""
     return Subject(f"control.asr.{_id(session)}.{_id(worker)}.event.{name}")
 
 
 def tts_command(session: SessionId, worker: WorkerName, name: str = _ANY) -> Subject:
-    """Session → TTS worker."""
+    """Commands to a TTS worker, for a session."""
     return Subject(f"control.tts.{_id(session)}.{_id(worker)}.{name}")
 
 
 def tts_event(session: SessionId, worker: WorkerName = ANY_WORKER, name: str = _ANY) -> Subject:
-    """TTS worker → session."""
+    """What a TTS worker tells a session."""
     return Subject(f"control.tts.{_id(session)}.{_id(worker)}.event.{name}")
 
 
 def worker(name: WorkerName, verb: str = _ANY) -> Subject:
-    """Router, CLI → worker."""
+    """Commands to a worker, about no session."""
     return Subject(f"control.worker.{_id(name)}.{verb}")
 
 
 def worker_event(name: WorkerName = ANY_WORKER, verb: str = _ANY) -> Subject:
-    """Worker → everybody who counts on it."""
+    """What a worker tells everybody who counts on it."""
     return Subject(f"control.worker.{_id(name)}.event.{verb}")
 
 
 def router(verb: str = _ANY) -> Subject:
-    """Whoever needs a worker → any router."""
+    """Requests to any router."""
     return Subject(f"control.router.{verb}")
 
 
 def mic_frames(session: SessionId) -> Subject:
-    """Gateway → ASR: 20 ms, 16 kHz."""
+    """A session's microphone."""
     return Subject(f"audio.frames.{_id(session)}.mic")
 
 
 def tts_frames(session: SessionId, worker: WorkerName = ANY_WORKER) -> Subject:
-    """TTS worker → gateway: 20 ms, 48 kHz."""
+    """A session's voice."""
     return Subject(f"audio.frames.{_id(session)}.tts.{_id(worker)}")
 
 
@@ -157,6 +157,19 @@ def _address(channel: Channel, tokens: list[str]) -> Address:
         return Address(channel, SessionId(tokens[2]), WorkerName(tokens[4]))
     named = WorkerName(tokens[3]) if channel in _WITH_WORKER else None
     return Address(channel, SessionId(tokens[2]), named, tokens[-1])
+
+
+def addresses() -> dict[Channel, str]:
+    """Each channel's subject, with `{session}`, `{worker}` and `{name}` where those stand."""
+    return {channel: _template(shape) for shape, channel in _SHAPES}
+
+
+def _template(shape: tuple[str, ...]) -> str:
+    """What `parse` reads from each open token tells what that token is."""
+    probe = [token or f"open-{place}" for place, token in enumerate(shape)]
+    read = parse(".".join(probe))
+    named = {read.name: "{name}", read.worker: "{worker}", read.session: "{session}"}
+    return ".".join(token or named[probe[place]] for place, token in enumerate(shape))
 
 
 def parse(subject: str) -> Address:

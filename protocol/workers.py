@@ -185,4 +185,3 @@ WorkerCommand = Annotated[
     GetCapabilities | ListModels | LoadModel | UnloadModel | ReloadModel | Drain,
     Field(discriminator="type"),
 ]
-WorkerReply = Annotated[WorkerDescribed | ModelsListed | WorkerRefused, Field(discriminator="type")]

@@ -8,6 +8,7 @@ from typing import Any
 from protocol import codec
 from protocol.audio import Frame, pack, unpack
 from protocol.errors import BusUnavailable, MalformedMessage, NobodyListens
+from protocol.exchanges import ANSWERS
 from protocol.ids import UnixMicros
 from protocol.message import Message
 from protocol.ports import OnFrame, OnMessage, Respond, Subscription
@@ -52,6 +53,8 @@ class _Offer:
 
 class FakeBus:
     """Every message goes through the codec, so that what could not travel cannot be said here either.
+
+    Nor can an answer be given that `protocol.exchanges` does not name for its question.
 
     Attributes:
         published: each control message with its subject, in order, requests among them.
@@ -138,6 +141,8 @@ class FakeBus:
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 
         def respond(reply: Message) -> None:
+            if type(reply) not in ANSWERS.get(type(message), ()):
+                raise AssertionError(f"{type(reply).__name__} is no answer to {type(message).__name__}")
             if not answer.done():
                 answer.set_result(codec.decode_reply(codec.encode(reply, sent_at=self._now())))
 
