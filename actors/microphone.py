@@ -57,8 +57,8 @@ class Microphone:
         """Time since the client last sent anything."""
         return self._clock() - self._heard_at
 
-    def hear(self, pcm: bytes) -> None:
-        """The next 20 ms; dropped and counted when it comes faster than time.
+    def hear(self, pcm: bytes) -> bool:
+        """The next 20 ms; False when they are dropped and counted because they come faster than time.
 
         Raises:
             MalformedMessage: for another length than 640 bytes.
@@ -70,8 +70,9 @@ class Microphone:
         self._heard_at = self._clock()
         if self._rate.take(self._heard_at):
             self._take(pcm)
-        else:
-            metrics.FRAMES_DROPPED.labels("mic-rate").inc()
+            return True
+        metrics.FRAMES_DROPPED.labels("mic-rate").inc()
+        return False
 
     def fall_silent(self, for_ms: Millis) -> None:
         """Nothing more comes for now: an utterance that is under way ends here."""

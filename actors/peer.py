@@ -13,6 +13,7 @@ from actors.policies.playout import PlayoutGate, Pulled
 from actors.policies.rates import TokenBucket
 from actors.policies.supply import Supply
 from actors.references import WhenNamed
+from actors.sound_reports import SoundReports
 from protocol.audio import Flags, Frame
 from protocol.codec import type_of
 from protocol.conversation import (
@@ -88,7 +89,8 @@ class Peer:
         self._limits = limits or PeerLimits()
         self._commands = TokenBucket(rate=self._limits.commands_per_s, burst=self._limits.command_burst)
         self.gate = PlayoutGate()
-        self._reports = PlayoutReports(session, self.gate, bus)
+        self._sound = SoundReports(session, self.gate, bus, clock)
+        self._reports = PlayoutReports(session, self.gate, bus, self._sound)
         self._supply = Supply()
         self._microphone = Microphone(
             session=session,
@@ -145,7 +147,7 @@ class Peer:
             MalformedMessage: for another length than 640 bytes.
         """
         if not self._over:
-            self._microphone.hear(pcm)
+            self._sound.heard(taken=self._microphone.hear(pcm))
 
     def _on_vad(self, event: VadEvent) -> None:
         if isinstance(event, SpeechLikely | SpeechStarted) and self._noticed_at is None:
@@ -166,13 +168,13 @@ class Peer:
     # --- the loudspeaker ---------------------------------------------------------------------------------------------
     def _on_frame(self, subject: Subject, frame: Frame) -> None:
         if not self._is_ours(subject):
-            metrics.FRAMES_DROPPED.labels("worker").inc()
+            self._reports.dropped("worker")
         elif self.gate.offer(frame):
             now = self._clock()
             self._supply.arrived(frame.turn, now)
             self._reports.arrived(frame, now)
         else:
-            metrics.FRAMES_DROPPED.labels("gate").inc()
+            self._reports.dropped("gate")
 
     def _is_ours(self, subject: Subject) -> bool:
         """Whether this comes from the worker that speaks for us now: one that hung and wakes has been replaced."""

@@ -18,6 +18,7 @@ class TurnFrames:
         self._frames: deque[bytes] = deque()
         self._first = 0
         self._next = 0
+        self._furthest = 0
         self._closed = False
 
     def add(self, frames: list[bytes]) -> None:
@@ -62,12 +63,15 @@ class TurnFrames:
             flags=flags,
         )
 
-    def advance(self) -> None:
-        """It has left."""
+    def advance(self) -> bool:
+        """It has left; whether it had before."""
+        again = self._next < self._furthest
         self._next += 1
+        self._furthest = max(self._furthest, self._next)
         if self._next - self._first > KEPT_FRAMES:
             self._frames.popleft()
             self._first += 1
+        return again
 
     def move_to(self, position: Samples) -> bool:
         """Go on with the frame that holds this sample; False when it is no longer kept or has not left yet."""

@@ -6,6 +6,7 @@ import structlog
 
 from actors.tts_messages import Leave
 from actors.tts_rendition import Made
+from actors.tts_sound import SpeechReports
 from actors.tts_turn import SpokenTurn, Surroundings
 from actors.voices import Lease
 from protocol.conversation import Playout
@@ -29,6 +30,7 @@ class SpeakingSession:
         self._session = session
         self._around = around
         self._events_to = tts_event(session, around.worker)
+        self._sound = SpeechReports(session, around.worker, around.bus, around.clock)
         self._lease: Lease | None = None
         self._lease_of_turn: Lease | None = None
         self._language = "en"
@@ -144,8 +146,9 @@ class SpeakingSession:
             self._refuse(TurnId(0), "voice-died", reason)
 
     def expire(self, now: float, *, paused_s: float) -> None:
-        """Drop a turn that was paused so long that nobody waits for the rest."""
+        """Drop a turn that was paused so long that nobody waits for the rest; say what was not said of the others."""
         self._let_go()
+        self._sound.look()
         turn = self._turn
         if turn is not None and turn.paused_at is not None and now - turn.paused_at > paused_s:
             self._fail(turn.id, "paused-too-long", f"paused for more than {paused_s:.0f} s")
@@ -166,7 +169,7 @@ class SpeakingSession:
             return None
         self._drop(heard=True)
         self._lease_of_turn = self._lease
-        self._turn = SpokenTurn(self._session, turn_id, self._lease.voice, self._around)
+        self._turn = SpokenTurn(self._session, turn_id, self._lease.voice, self._around, self._sound)
         return self._turn
 
     def _current(self, turn_id: TurnId) -> SpokenTurn | None:

@@ -11,6 +11,7 @@ from actors.tts_frames import TurnFrames
 from actors.tts_messages import Allow, Drop, Hold, Key, Release, Say
 from actors.tts_pacer import Pacer
 from actors.tts_rendition import Made, PhraseBegun, PhraseDone
+from actors.tts_sound import SpeechReports
 from actors.voices import LoadedVoice
 from protocol.audio import SPEECH_RATE, Frame
 from protocol.conversation import Playout
@@ -56,12 +57,15 @@ class Surroundings:
 class SpokenTurn:
     """From pieces of text to frames on the grid, with a place that can be held and moved back."""
 
-    def __init__(self, session: SessionId, turn: TurnId, voice: LoadedVoice, around: Surroundings) -> None:
+    def __init__(
+        self, session: SessionId, turn: TurnId, voice: LoadedVoice, around: Surroundings, sound: SpeechReports
+    ) -> None:
         self.id = turn
         self.key: Key = (session, turn)
         self._session = session
         self._voice = voice
         self._around = around
+        self._sound = sound
         self._events_to = tts_event(session, around.worker)
         self._frames_to = tts_frames(session, around.worker)
         self._frames = TurnFrames(turn)
@@ -143,6 +147,8 @@ class SpokenTurn:
         """The next chunk, from the model."""
         for event in made.events:
             self._place(event)
+        if made.frames and self._has_run_dry():
+            self._sound.underrun(self.id)
         self._frames.add(made.frames)
         if made.finished:
             self._frames.close()
@@ -167,9 +173,15 @@ class SpokenTurn:
             frame = self._frames.peek(self._around.wall())
             if not self._around.bus.publish_frame(self._frames_to, frame):
                 return
-            self._frames.advance()
+            again = self._frames.advance()
             self._pacing.sent = frame.end
+            self._sound.sent(self.id, ahead=self._pacing.ahead(self._around.clock()), again=again)
             self._after(frame)
+
+    def _has_run_dry(self) -> bool:
+        """Whether frames should have left, and there were none."""
+        due = self._began and self.paused_at is None and not self._frames.ready
+        return due and self._pacing.runs_low(self._around.clock())
 
     def _after(self, frame: Frame) -> None:
         if not self._began:

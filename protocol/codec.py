@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from protocol import conversation, directory, hearing, routing, speaking, workers
+from protocol import conversation, directory, hearing, measures, routing, speaking, workers
 from protocol.errors import MalformedMessage
 from protocol.exchanges import REPLIES
 from protocol.ids import UnixMicros
@@ -31,6 +31,8 @@ _UNIONS: Final[dict[Channel, Any]] = {
     "worker": workers.WorkerCommand,
     "worker-event": workers.Pulse,
     "router": routing.Route,
+    "gateway-meta": measures.GatewayMeasures,
+    "tts-meta": measures.TtsMeasures,
 }
 _ADAPTERS: Final[dict[Channel, TypeAdapter[Any]]] = {channel: TypeAdapter(union) for channel, union in _UNIONS.items()}
 _REPLIES: Final[TypeAdapter[Any]] = TypeAdapter(reduce(or_, REPLIES))

@@ -59,6 +59,12 @@ EXCHANGES: Final[Mapping[Channel, Exchange]] = {
     "tts-frames": Exchange(
         speaker="TTS worker", listener="gateway", what="What the voice says: 20 ms a frame.", carries=Kind.SPEECH
     ),
+    "gateway-meta": Exchange(
+        speaker="gateway", listener="observers", what="How the sound passes the gateway: once a second while it flows."
+    ),
+    "tts-meta": Exchange(
+        speaker="TTS worker", listener="observers", what="How the voice leaves its worker: once a second while it does."
+    ),
 }
 
 _TAKEN: Final = (conversation.Accepted, conversation.CommandRefused)

@@ -24,6 +24,8 @@ Channel = Literal[
     "router",
     "mic-frames",
     "tts-frames",
+    "gateway-meta",
+    "tts-meta",
 ]
 """It decides which messages are legal; `protocol.exchanges` tells who speaks to whom."""
 
@@ -121,6 +123,21 @@ def tts_frames(session: SessionId, worker: WorkerName = ANY_WORKER) -> Subject:
     return Subject(f"audio.frames.{_id(session)}.tts.{_id(worker)}")
 
 
+def gateway_meta(session: SessionId) -> Subject:
+    """How a session's sound passes the gateway."""
+    return Subject(f"audio.meta.{_id(session)}.gateway")
+
+
+def tts_meta(session: SessionId, worker: WorkerName = ANY_WORKER) -> Subject:
+    """How a session's voice leaves its worker."""
+    return Subject(f"audio.meta.{_id(session)}.tts.{_id(worker)}")
+
+
+def session_meta(session: SessionId) -> Subject:
+    """All that is told of a session's sound, for observers who may not hear it."""
+    return Subject(f"audio.meta.{_id(session)}.>")
+
+
 def session_control(session: SessionId) -> Subject:
     """All that is said in and about a session, for observers."""
     return Subject(f"control.*.{_id(session)}.>")
@@ -142,7 +159,11 @@ _SHAPES: Final[tuple[tuple[tuple[str, ...], Channel], ...]] = (
     (("control", "router", ""), "router"),
     (("audio", "frames", "", "mic"), "mic-frames"),
     (("audio", "frames", "", "tts", ""), "tts-frames"),
+    (("audio", "meta", "", "gateway"), "gateway-meta"),
+    (("audio", "meta", "", "tts", ""), "tts-meta"),
 )
+_ONLY: Final[dict[Channel, str]] = {"gateway-meta": "gateway_measures", "tts-meta": "tts_measures"}
+"""Where one type of message is told, the subject ends with who tells it."""
 _WITH_WORKER: Final = frozenset({"asr-event", "asr-command", "tts-event", "tts-command"})
 
 
@@ -151,10 +172,9 @@ def _address(channel: Channel, tokens: list[str]) -> Address:
         return Address(channel, None, WorkerName(tokens[2]), tokens[-1])
     if channel == "router":
         return Address(channel, name=tokens[2])
-    if channel == "mic-frames":
-        return Address(channel, SessionId(tokens[2]))
-    if channel == "tts-frames":
-        return Address(channel, SessionId(tokens[2]), WorkerName(tokens[4]))
+    if tokens[0] == "audio":
+        speaker = WorkerName(tokens[4]) if tokens[3] == "tts" else None
+        return Address(channel, SessionId(tokens[2]), speaker, _ONLY.get(channel, ""))
     named = WorkerName(tokens[3]) if channel in _WITH_WORKER else None
     return Address(channel, SessionId(tokens[2]), named, tokens[-1])
 

@@ -65,10 +65,18 @@ class Pacing:
         elapsed = min(max(now - self._reported_at, 0.0), TRUSTED_S)
         return Samples(self._played + min(int(elapsed / _FRAME_S + 1e-6) * SPEECH_FRAME, self._queued))
 
+    def ahead(self, now: float) -> Samples:
+        """How much of what has left is still to be played."""
+        return Samples(self.sent - self.played(now))
+
+    def runs_low(self, now: float) -> bool:
+        """Whether less than half of what there should be has left."""
+        return self.ahead(now) < self._refill
+
     def at_once(self, now: float, ready: int) -> int:
         """Of `ready` frames, how many may leave without waiting for the grid: a burst, if the queue ran low."""
-        ahead = self.sent - self.played(now)
-        return min(ready, (self._target - ahead) // SPEECH_FRAME) if ahead < self._refill else 0
+        room = (self._target - self.ahead(now)) // SPEECH_FRAME
+        return min(ready, room) if self.runs_low(now) else 0
 
     def at_tick(self, now: float, ready: int, points: int = 1) -> int:
         """Of `ready` frames, how many may leave at this tick, `points` points of the grid after the last one.

@@ -45,11 +45,14 @@ BASES: dict[Channel, Subject] = {
     "worker": subjects.worker(WORKER),
     "worker-event": subjects.worker_event(WORKER),
     "router": subjects.router(),
+    "gateway-meta": subjects.gateway_meta(SESSION),
+    "tts-meta": subjects.tts_meta(SESSION, WORKER),
 }
 
 
 def subject_of(channel: Channel, kind: type[Message]) -> Subject:
-    return Subject(BASES[channel].removesuffix("*") + ("" if channel == "session-playout" else name_of(kind)))
+    base = BASES[channel]
+    return Subject(base.removesuffix("*") + name_of(kind)) if base.endswith("*") else base
 
 
 def name_of(kind: type[Message]) -> str:

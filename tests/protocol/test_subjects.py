@@ -28,6 +28,8 @@ def test_every_subject_that_is_built_is_understood(session: SessionId, worker: W
     assert parse(subjects.worker(worker, name)) == Address("worker", None, worker, name)
     assert parse(subjects.mic_frames(session)) == Address("mic-frames", session)
     assert parse(subjects.tts_frames(session, worker)) == Address("tts-frames", session, worker)
+    assert parse(subjects.gateway_meta(session)) == Address("gateway-meta", session, None, "gateway_measures")
+    assert parse(subjects.tts_meta(session, worker)) == Address("tts-meta", session, worker, "tts_measures")
 
 
 @given(SESSIONS, NAMES.filter(lambda name: name != "playout"))
@@ -50,6 +52,9 @@ def test_a_command_is_understood(session: SessionId, name: str) -> None:
         (subjects.worker(W, "list_models"), "control.worker.tts-hibari-0.list_models"),
         (subjects.mic_frames(S), "audio.frames.s-1.mic"),
         (subjects.tts_frames(S, W), "audio.frames.s-1.tts.tts-hibari-0"),
+        (subjects.gateway_meta(S), "audio.meta.s-1.gateway"),
+        (subjects.tts_meta(S, W), "audio.meta.s-1.tts.tts-hibari-0"),
+        (subjects.session_meta(S), "audio.meta.s-1.>"),
         (subjects.session_control(S), "control.*.s-1.>"),
     ],
 )
@@ -73,6 +78,9 @@ BUILDERS: list[Callable[[SessionId], Subject]] = [
     subjects.vad,
     subjects.mic_frames,
     subjects.tts_frames,
+    subjects.gateway_meta,
+    subjects.tts_meta,
+    subjects.session_meta,
     lambda session: subjects.tts_command(session, W),
     lambda session: subjects.tts_command(S, WorkerName(session)),
     lambda session: subjects.worker(WorkerName(session)),
@@ -109,6 +117,9 @@ def test_no_subject_raises_anything_but_malformed_message(subject: str) -> None:
         "audio.frames.s-1",
         "audio.frames.s-1.tts",
         "audio.frames.s-1.mic.more",
+        "audio.meta.s-1",
+        "audio.meta.s-1.tts",
+        "audio.meta.s-1.asr.asr-whisper-0",
         "CONTROL.session.s-1.say",
         "control.session.s 1.say",
         "$SYS.REQ.SERVER.PING",
