@@ -33,9 +33,10 @@ def binary_messages() -> dict[str, Json]:
 def _frame(kind: Kind, samples: int) -> Json:
     what = f"A header of {HEADER_BYTES} bytes in network order, then {_sound(samples * 1000 // FRAME_MS)}."
     spans = [
-        {"name": field.name, "first": first, "last": last, "what": field.what} for field, first, last in header_spans()
+        {"name": field.name, "bytes": str(first) if first == last else f"{first}-{last}", "what": field.what}
+        for field, first, last in header_spans()
     ]
-    rows = [f"| {one['first']}-{one['last']} | {one['name']} | {one['what']} |" for one in spans]
+    rows = [f"| {one['bytes']} | {one['name']} | {one['what']} |" for one in spans]
     table = "\n".join(["| bytes | field | |", "| --- | --- | --- |", *rows])
     return {**_binary(frame_name(kind), HEADER_BYTES + 2 * samples, what), "description": table, "x-header": spans}
 

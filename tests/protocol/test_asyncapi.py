@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from actors.settings import GatewaySettings
 from protocol import codec
 from protocol.asyncapi import asyncapi_text
-from protocol.audio import HEADER_BYTES, MIC_FRAME, SPEECH_FRAME, header_spans
+from protocol.audio import HEADER, HEADER_BYTES, MIC_FRAME, SPEECH_FRAME
 from protocol.exchanges import ANSWERS, EXCHANGES, REPLIES
 from protocol.message import Message
 from protocol.subjects import Channel, addresses, parse
@@ -167,13 +168,20 @@ def test_frames_are_as_long_as_they_are_on_the_wire() -> None:
     for name, size in {**sizes, "MicrophonePcm": 2 * MIC_FRAME}.items():
         message = at(f"components/messages/{name}")
         assert (message["contentType"], message["x-bytes"]) == ("application/octet-stream", size)
-    assert at("components/messages/SpeechFrame")["x-header"][-1]["last"] == HEADER_BYTES - 1
 
 
 def test_the_page_describes_the_header_as_it_is() -> None:
-    for field, first, last in header_spans():
-        span = str(first) if first == last else f"{first}-{last}"
-        assert f"| {span} | {field.name} |" in PAGE
+    header = at("components/messages/SpeechFrame")["x-header"]
+    assert len(header) == len(HEADER)
+    assert header[-1]["bytes"].endswith(f"-{HEADER_BYTES - 1}")
+    for field in header:
+        assert f"| {field['bytes']} | {field['name']} |" in PAGE
+
+
+def test_it_names_the_port_and_the_path_that_the_gateway_has() -> None:
+    websocket = DOCUMENT["servers"]["websocket"]
+    assert websocket["host"] == f"localhost:{GatewaySettings().port}"
+    assert f"## WebSocket `{at('channels/websocket/address')}`" in PAGE
 
 
 def test_the_page_says_who_speaks_to_whom() -> None:
