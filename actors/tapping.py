@@ -13,7 +13,7 @@ from protocol.errors import BusUnavailable
 from protocol.ids import Samples, SessionId, TurnId, WorkerName
 from protocol.message import Message
 from protocol.ports import Bus, Respond
-from protocol.subjects import ANY_SESSION, Subject, mic_frames, parse, session_control, tts_frames
+from protocol.subjects import ANY_SESSION, Subject, mic_frames, parse, session_control, session_meta, tts_frames
 
 _SUMMARY_S: Final = 1.0
 _CLOSED_S: Final = 0.5
@@ -85,16 +85,25 @@ class Tap:
         """
         watched = self._session or ANY_SESSION
         await self._bus.subscribe(session_control(watched), self._on_message)
+        missed = "" if await self._may_read_measures(watched) else ", nor read how sound flows"
         try:
             for pattern in (mic_frames(watched), tts_frames(watched)):
                 await self._bus.subscribe_frames(pattern, self._on_frame, depth=_FRAMES_WAITING)
         except BusUnavailable:
-            self._shown.listening("messages only: this user may not hear frames")
+            self._shown.listening(f"messages only: this user may not hear frames{missed}")
         else:
             self._shown.listening("messages and frames")
         while not self._closed.is_set():
             await asyncio.sleep(_SUMMARY_S)
             self._summarize()
+
+    async def _may_read_measures(self, watched: SessionId) -> bool:
+        """False for an observer whose rights are older than they are: there is enough to see without them."""
+        try:
+            await self._bus.subscribe(session_meta(watched), self._on_message)
+        except BusUnavailable:
+            return False
+        return True
 
     def _on_message(self, subject: Subject, message: Message, _respond: Respond | None) -> None:
         self._shown.message(subject, message)

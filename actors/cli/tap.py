@@ -28,7 +28,7 @@ def tap(
         typer.Option("--wav", help="Keep the speech; with --all one file for each session.", metavar="FILE"),
     ] = None,
 ) -> None:
-    """Show what is said in and about a live session: each message as it comes, frames once a second.
+    """Show what is said in and about a live session: each message as it comes, frames and their flow once a second.
 
     Example: antiphon tap --all
 

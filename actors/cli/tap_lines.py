@@ -29,6 +29,8 @@ _WHO: Final[dict[Channel, tuple[str, str]]] = {
     "worker": ("→ worker", "bold red"),
     "worker-event": ("worker", "dim"),
     "router": ("→ router", "red"),
+    "gateway-meta": ("gateway", "dim"),
+    "tts-meta": ("tts", "dim"),
 }
 _ENVELOPE: Final = {"type", "session", "sent_at", "trace"}
 

@@ -12,6 +12,8 @@ PAUSE_S: Final = 1.0
 """A microphone that sends nothing for longer was switched off: that is no jitter."""
 _FRAME_S: Final = FRAME_MS / 1000
 _GAIN: Final = 16
+_ROUNDING_S: Final = 1e-6
+"""Fifty times 20 ms are a second."""
 
 
 class Jitter:
@@ -56,7 +58,7 @@ class Window:
             return False
         if now - self._until < WINDOW_S:
             self._until = max(self._until, now)
-        return now - self._since >= WINDOW_S
+        return now - self._since >= WINDOW_S - _ROUNDING_S
 
     def note(self, now: float) -> None:
         """Something happened."""

@@ -18,13 +18,20 @@ from adapters.bus.nats import NatsBus
 from adapters.server.embedded_nats import EmbeddedNats, binary
 from protocol.audio import SPEECH_FRAME, Flags, Frame, Kind
 from protocol.conversation import SessionClosed, StateChanged, Transcript
-from protocol.ids import Samples, SessionId, TurnId, UnixMicros, WorkerName
+from protocol.errors import BusUnavailable
+from protocol.ids import Millis, Samples, SessionId, TurnId, UnixMicros, WorkerName
+from protocol.measures import GatewayMeasures, MicrophoneMeasures
 from protocol.speaking import TextChunk
-from protocol.subjects import session_event, tts_command, tts_frames
+from protocol.subjects import gateway_meta, session_control, session_event, session_meta, tts_command, tts_frames
 from tests.actors.cli_app import app_with
 
 SESSION = SessionId("s-1")
 WORKER = WorkerName("tts-hibari-0")
+MEASURES = GatewayMeasures(
+    session=SESSION,
+    over_ms=Millis(1000),
+    microphone=MicrophoneMeasures(frames=50, dropped=0, jitter_ms=0.4, worst_ms=1.5),
+)
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_S = 60
 
@@ -70,6 +77,7 @@ async def converse(bus: NatsBus) -> None:
         tts_command(SESSION, WORKER), TextChunk(session=SESSION, turn=TurnId(1), index=0, text="Hi.", last=True)
     )
     bus.publish(session_event(SESSION), StateChanged(session=SESSION, state="SPEAKING", turn=TurnId(1)))
+    bus.publish(gateway_meta(SESSION), MEASURES)
     for number in (0, 1, 3, 2, 1, 4):
         bus.publish_frame(tts_frames(SESSION, WORKER), frame(number, last=number == 4))
     for number in (0, 1):
@@ -124,16 +132,18 @@ async def test_all_sessions_get_a_wav_file_each_and_ctrl_c_ends_it(nats_server: 
 
 @pytest.fixture
 def guarded_server(tmp_path: Path) -> Iterator[str]:
-    """Where `anybody:a` may do anything, and `observer:o` read messages, hear nothing and say nothing at all."""
+    """Where `anybody:a` may do anything, `observer:o` is the one of docs/operations.md, `flow:f` may read measures."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
+    mute = 'publish: { deny: ">" }'
     (tmp_path / "nats.conf").write_text(
         f"""
         listen: "{address}"
         authorization {{ users: [
             {{ user: anybody, password: a }}
-            {{ user: observer, password: o, permissions: {{ publish: {{ deny: ">" }}, subscribe: "control.>" }} }}
+            {{ user: observer, password: o, permissions: {{ {mute}, subscribe: ["control.>", "audio.meta.>"] }} }}
+            {{ user: flow, password: f, permissions: {{ {mute}, subscribe: "audio.meta.>" }} }}
         ] }}
         """
     )
@@ -153,6 +163,32 @@ async def test_the_rights_of_an_observer_are_enough(guarded_server: str) -> None
     status, output = await asyncio.to_thread(watching.end, interrupt=False)
     assert status == 0, output
     assert "hello there" in output
+    assert "gateway_measures over_ms 1000, microphone frames=50 dropped=0 jitter_ms=0.4 worst_ms=1.5" in output
+    assert "frames  " not in output, "nothing was heard"
+
+
+async def test_who_may_read_measures_alone_gets_them_and_neither_words_nor_sound(guarded_server: str) -> None:
+    got: list[tuple[str, object]] = []
+    came = asyncio.Event()
+
+    def on_measures(subject: str, message: object, _respond: object) -> None:
+        got.append((subject, message))
+        came.set()
+
+    async with asyncio.timeout(_LIMIT_S):
+        observer = await NatsBus.connect(f"nats://flow:f@{guarded_server}", name="flow")
+        await observer.subscribe(session_meta(SESSION), on_measures)
+        with pytest.raises(BusUnavailable):
+            await observer.subscribe(session_control(SESSION), on_measures)
+        with pytest.raises(BusUnavailable):
+            await observer.subscribe_frames(tts_frames(SESSION), lambda *_: None)
+        await converse(await NatsBus.connect(f"nats://anybody:a@{guarded_server}", name="test"))
+        await came.wait()
+        await observer.close()
+    ((subject, message),) = got
+    assert subject == "audio.meta.s-1.gateway"
+    assert isinstance(message, GatewayMeasures)
+    assert message.microphone == MEASURES.microphone
 
 
 def test_no_server_is_one_line_that_names_it() -> None:

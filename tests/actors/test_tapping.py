@@ -7,14 +7,18 @@ from actors.tapping import FrameSummary, Shown, Tap
 from protocol.audio import MIC_FRAME, SPEECH_FRAME, Flags, Frame, Kind
 from protocol.conversation import SessionClosed, StateChanged
 from protocol.errors import BusUnavailable
-from protocol.ids import Samples, SessionId, TurnId, UnixMicros, WorkerName
-from protocol.ports import OnFrame, Subscription
-from protocol.subjects import Subject, mic_frames, session_event, tts_frames
+from protocol.ids import Millis, Samples, SessionId, TurnId, UnixMicros, WorkerName
+from protocol.measures import TtsMeasures
+from protocol.ports import OnFrame, OnMessage, Subscription
+from protocol.subjects import Subject, mic_frames, session_event, tts_frames, tts_meta
 from tests.fakes.bus import FakeBus
 
 SESSION, OTHER = SessionId("s-1"), SessionId("s-2")
 WORKER = WorkerName("tts-hibari-0")
 SPEAKING = StateChanged(session=SESSION, state="SPEAKING")
+MEASURES = TtsMeasures(
+    session=SESSION, over_ms=Millis(1000), turn=TurnId(1), sent=58, again=0, ahead_ms=Millis(160), underruns=0
+)
 
 
 class Seen:
@@ -196,4 +200,36 @@ async def test_without_the_right_to_hear_it_shows_messages_alone() -> None:
     bus.publish(session_event(SESSION), SPEAKING)
     await settle()
     assert len(seen.messages) == 1
+    task.cancel()
+
+
+async def test_without_the_right_to_hear_it_still_shows_how_the_sound_flows() -> None:
+    bus = _Deaf()
+    seen, task = await tapped(bus)
+    bus.publish(tts_meta(SESSION, WORKER), MEASURES)
+    await settle()
+    ((subject, message),) = seen.messages
+    assert subject == "audio.meta.s-1.tts.tts-hibari-0"
+    assert isinstance(message, TtsMeasures)
+    assert message.sent == 58
+    task.cancel()
+
+
+class _Old(_Deaf):
+    """Where an observer may read `control.>` alone."""
+
+    async def subscribe(self, pattern: Subject, on_message: OnMessage, *, queue: str = "") -> Subscription:
+        if not pattern.startswith("control."):
+            raise BusUnavailable(f"not allowed: {pattern}")
+        return await super().subscribe(pattern, on_message, queue=queue)
+
+
+async def test_without_the_right_to_read_measures_it_says_so_and_shows_the_rest() -> None:
+    bus = _Old()
+    seen, task = await tapped(bus)
+    assert seen.kind == "messages only: this user may not hear frames, nor read how sound flows"
+    bus.publish(session_event(SESSION), SPEAKING)
+    bus.publish(tts_meta(SESSION, WORKER), MEASURES)
+    await settle()
+    assert [type(message) for _, message in seen.messages] == [StateChanged]
     task.cancel()
