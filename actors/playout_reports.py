@@ -71,7 +71,7 @@ class PlayoutReports:
         A reply that should go on and can't is reported again and again: the worker may wait for a report that was lost.
         """
         if not self._gate.starving:
-            self._sound.look()
+            self._sound.pulled()
             return self.changed()
         self._sound.silent(again=self._starving)
         if not self._starving:

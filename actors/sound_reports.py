@@ -21,9 +21,11 @@ class SoundReports:
         self._bus = bus
         self._clock = clock
         self._sound = GatewaySound(session)
+        self._heard = False
 
     def heard(self, *, taken: bool) -> None:
         """A microphone frame came; `taken`, or dropped because it came faster than time."""
+        self._heard = True
         self._sound.heard(self.look(), taken=taken)
 
     def arrived(self, deviation_s: float | None) -> None:
@@ -41,6 +43,13 @@ class SoundReports:
     def silent(self, *, again: bool) -> None:
         """The next frame should have been there and was not."""
         self._sound.silent(self.look(), again=again)
+
+    def pulled(self) -> None:
+        """The transport took silence: the time to look, unless the microphone has seen to that."""
+        if self._heard:
+            self._heard = False
+        else:
+            self.look()
 
     def look(self) -> float:
         """Publish what the last second brought, if it is over; the time now."""

@@ -1,6 +1,7 @@
 """What is told once a second of a session's sound. Pure: seconds of one monotonic clock come in, measures come out."""
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from protocol.audio import FRAME_MS, SPEECH_RATE
@@ -14,6 +15,7 @@ _FRAME_S: Final = FRAME_MS / 1000
 _GAIN: Final = 16
 _ROUNDING_S: Final = 1e-6
 """Fifty times 20 ms are a second."""
+_OVER_S: Final = WINDOW_S - _ROUNDING_S
 
 
 class Jitter:
@@ -28,8 +30,10 @@ class Jitter:
 
     def note(self, deviation_s: float) -> None:
         """The next frame came so much too early or too late after the one before."""
-        self._jitter_s += (abs(deviation_s) - self._jitter_s) / _GAIN
-        self._worst_s = max(self._worst_s, abs(deviation_s))
+        size_s = abs(deviation_s)
+        self._jitter_s += (size_s - self._jitter_s) / _GAIN
+        if size_s > self._worst_s:  # noqa: PLR1730  # a call less in what each frame of each session does
+            self._worst_s = size_s
 
     @property
     def ms(self) -> float:
@@ -54,17 +58,18 @@ class Window:
 
     def is_over(self, now: float) -> bool:
         """Whether it is time to tell. Opens nothing."""
-        if self._since is None:
+        since = self._since
+        if since is None:
             return False
         if now - self._until < WINDOW_S:
-            self._until = max(self._until, now)
-        return now - self._since >= WINDOW_S - _ROUNDING_S
+            self._until = now
+        return now - since >= _OVER_S
 
     def note(self, now: float) -> None:
         """Something happened."""
         if self._since is None:
             self._since = now
-        self._until = max(self._until, now)
+        self._until = now
 
     def close(self) -> Millis:
         """Its length; the next one opens when something happens."""
@@ -88,29 +93,35 @@ class _Speech:
 
 
 class GatewaySound:
-    """One session's sound in the gateway. `take` what is told, once `is_over`, before noting what comes next."""
+    """One session's sound in the gateway. `take` what is told, once `is_over`, before noting what comes next.
+
+    Attributes:
+        is_over: whether there is something to tell at this time, and it is time to (`Window.is_over`).
+    """
 
     def __init__(self, session: SessionId) -> None:
         self._session = session
         self._window = Window()
+        self.is_over: Final = self._window.is_over
         self._microphone: _Microphone | None = None
         self._speech: _Speech | None = None
-        self._heard_at: float | None = None
+        self._heard_at = -inf
         self._mic_jitter = Jitter()
         self._speech_jitter = Jitter()
-
-    def is_over(self, now: float) -> bool:
-        """Whether there is something to tell, and it is time to."""
-        return self._window.is_over(now)
 
     def heard(self, now: float, *, taken: bool) -> None:
         """A microphone frame came; `taken`, or dropped because it came faster than time."""
         self._window.note(now)
-        counts = self._microphone = self._microphone or _Microphone()
-        counts.frames += taken
-        counts.dropped += not taken
-        if self._heard_at is not None and now - self._heard_at <= PAUSE_S:
-            self._mic_jitter.note(now - self._heard_at - _FRAME_S)
+        counts = self._microphone
+        if counts is None:
+            counts = self._microphone = _Microphone()
+        if taken:
+            counts.frames += 1
+        else:
+            counts.dropped += 1
+        since_last = now - self._heard_at
+        if since_last <= PAUSE_S:
+            self._mic_jitter.note(since_last - _FRAME_S)
         self._heard_at = now
 
     def arrived(self, now: float, deviation_s: float | None) -> None:
@@ -135,11 +146,12 @@ class GatewaySound:
 
     def take(self, *, turn: TurnId, queued: Samples) -> GatewayMeasures:
         """All since this was last asked."""
+        microphone, speech = self._microphone, self._speech
         measures = GatewayMeasures(
             session=self._session,
             over_ms=self._window.close(),
-            microphone=self._microphone and self._of_microphone(self._microphone),
-            speech=self._speech and self._of_speech(self._speech, turn, queued),
+            microphone=None if microphone is None else self._of_microphone(microphone),
+            speech=None if speech is None else self._of_speech(speech, turn, queued),
         )
         self._microphone = self._speech = None
         return measures

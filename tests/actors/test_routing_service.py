@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,16 +23,23 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.registry import FakeRegistry
 from tests.policies.workforce import A, B, a_worker
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Helper:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.on_failed: Callable[[WorkerName], None] = lambda _: None
 
     def warm(self, worker: WorkerName, model: ModelId) -> None:
         self.asked.append((worker, model))
 
     def unable(self, _model: ModelId) -> frozenset[WorkerName]:
         return frozenset()
+
+    def why_not(self, _model: ModelId) -> str:
+        return ""
 
 
 async def serving(bus: Bus, *workers: Announcement, helper: Helper | None = None) -> RoutingService:
