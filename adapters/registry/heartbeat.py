@@ -20,6 +20,7 @@ _LOG = structlog.get_logger(__name__)
 
 _FIRST_WITHIN_S: Final = 5.0
 _RETRY_S: Final = 0.25
+_TAKEN_WITHIN_S: Final = 2.0
 
 
 class Heartbeat:
@@ -40,6 +41,8 @@ class Heartbeat:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._doubts_bucket = False
+        """A bucket that is missing is told by nobody's answer, but not while an observer listens to everything."""
         bus.on_reconnect(self._say_all)
 
     async def announce(self, announcement: Announcement) -> None:
@@ -127,12 +130,19 @@ class Heartbeat:
             try:
                 await self._put(subject_of(announcement), encode_announcement(announcement))
             except (NatsError, TimeoutError) as error:
+                self._doubts_bucket = True
                 return error
             return None
 
     async def _put(self, subject: str, data: bytes) -> None:
+        if self._doubts_bucket:
+            self._doubts_bucket = False
+            await make_bucket(self._js, replicas=self._replicas)
         try:
-            await self._js.publish(subject, data, msg_ttl=self._ttl_s)
+            await self._publish(subject, data)
         except NoStreamResponseError:
             await make_bucket(self._js, replicas=self._replicas)
-            await self._js.publish(subject, data, msg_ttl=self._ttl_s)
+            await self._publish(subject, data)
+
+    async def _publish(self, subject: str, data: bytes) -> None:
+        await self._js.publish(subject, data, timeout=_TAKEN_WITHIN_S, msg_ttl=self._ttl_s)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.bus.nats import NatsBus
+from adapters.registry import heartbeat
 from adapters.registry.leases import Leases
 from adapters.registry.nats_kv import NatsKvRegistry
 from adapters.server.child_process import ChildProcess
@@ -44,6 +45,21 @@ async def test_a_change_says_only_what_has_changed(bus: NatsBus) -> None:
     written.append((await spy.next_msg(timeout=SOON_S)).subject)
     assert written == [f"$KV.workers.tts.{name}" for name in (WORKER.name, WORKER.name, other.name)]
     await registry.close()
+
+
+async def test_an_observer_of_everything_does_not_keep_the_first_worker_from_being_announced(
+    bus: NatsBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "_TAKEN_WITHIN_S", 0.3)
+    await bus.client.subscribe(">")
+    await bus.client.flush()
+    registry, reader = NatsKvRegistry(bus), NatsKvRegistry(bus)
+    await registry.announce(WORKER)
+    seen: asyncio.Queue[str] = asyncio.Queue()
+    await reader.watch(lambda name, _: seen.put_nowait(name))
+    assert await asyncio.wait_for(seen.get(), SOON_S) == WORKER.name
+    for one in (registry, reader):
+        await one.close()
 
 
 async def _connected(url: str) -> NatsBus:
