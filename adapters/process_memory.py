@@ -29,10 +29,14 @@ class ProcessMemory:
         cuda = _cuda()
         return MemoryUse(process_mb=process_mb, device_mb=cuda.memory_allocated() / _MB if cuda is not None else 0.0)
 
-    def give_back(self) -> None:
-        """Return free pages to the system, where its C library can (glibc), and PyTorch's unused blocks on a GPU."""
+    def tidy(self) -> None:
+        """Return free pages to the system, where its C library can (glibc)."""
         if self._trim is not None:
             self._trim(0)
+
+    def give_back(self) -> None:
+        """The same, and PyTorch's unused blocks on a GPU."""
+        self.tidy()
         cuda = _cuda()
         if cuda is not None:
             cuda.empty_cache()

@@ -18,5 +18,8 @@ class MemoryMeter(Protocol):
     def used(self) -> MemoryUse:
         """Now."""
 
+    def tidy(self) -> None:
+        """Return free pages of the process's heap to the system: a millisecond, while others speak."""
+
     def give_back(self) -> None:
         """Return to the system what was freed and is kept for later; may take some tens of milliseconds."""

@@ -3,7 +3,7 @@
 import pytest
 
 from actors.tts import TtsActor
-from actors.tts_messages import Allow, Drop, Hold, Key, Release
+from actors.tts_messages import Allow, Drop, Hold, Key, Leave, Release
 from actors.tts_rendition import PhraseBegun, PhraseDone
 from protocol.ids import Samples, SessionId, TurnId
 from protocol.ports import Pcm
@@ -40,6 +40,20 @@ def test_a_stop_frees_what_the_model_holds() -> None:
     assert voice.open_phrases == 0
     drain(actor)
     assert notes.order == "a"
+
+
+def test_when_a_session_has_left_and_nobody_else_speaks_the_heap_is_tidied() -> None:
+    memory = FakeMemory()
+    actor, _ = an_actor(meter=memory)
+    actor.on_receive(say(A, "one two three"))
+    actor.on_receive(say(B, "one two three"))
+    step(actor)
+    actor.on_receive(Drop(A))
+    actor.on_receive(Leave(A[0]))
+    assert memory.tidied == 0, "another one waits for its sound"
+    drain(actor)
+    actor.on_receive(Leave(B[0]))
+    assert memory.tidied == 1
 
 
 def test_two_turns_are_made_alternately() -> None:

@@ -7,7 +7,7 @@ from actors.mailbox import Mailbox
 from actors.tts import TtsActor
 from actors.tts_messages import Key, Say, Warm
 from actors.tts_rendition import Made
-from protocol.ports import Pcm
+from protocol.ports import MemoryMeter, Pcm
 from protocol.speaking import ReferenceId
 from tests.fakes.voices import FakeSynthesizer
 
@@ -76,7 +76,11 @@ class WholeFrames:
 
 
 def an_actor(
-    voice: FakeSynthesizer | None = None, *, ahead_s: float = 60.0, notes: Notes | None = None
+    voice: FakeSynthesizer | None = None,
+    *,
+    ahead_s: float = 60.0,
+    notes: Notes | None = None,
+    meter: MemoryMeter | None = None,
 ) -> tuple[TtsActor, Notes]:
     """Loaded, and not running: the test is its thread."""
     notes = notes or Notes()
@@ -87,6 +91,7 @@ def an_actor(
         mailbox=DirectMailbox(),
         listener=notes,
         ahead_s=ahead_s,
+        meter=meter,
     )
     actor.on_start()
     return actor, notes
