@@ -91,11 +91,11 @@ class Rendition:
         begun = self._begin() if self._phrase is None else None
         events: tuple[PhraseBegun | PhraseDone, ...] = (begun,) if begun else ()
         if self._phrase is None:
-            self.finished = True
-            return Made(self._shaper.finish(), finished=True)
+            return self._finish()
         chunk = next(self._phrase.chunks, None)
         if chunk is None:
-            return Made(events=(*events, self._end(self._phrase)))
+            done = (*events, self._end(self._phrase))
+            return Made(events=done) if self._waiting or not self._complete else self._finish(done)
         self._made += len(chunk.pcm)
         self._phrase.words = chunk.words or self._phrase.words
         return Made(self._shaper.shape(chunk.pcm), events)
@@ -109,6 +109,11 @@ class Rendition:
             if close is not None:
                 close()
             self._phrase = None
+
+    def _finish(self, events: tuple[PhraseBegun | PhraseDone, ...] = ()) -> Made:
+        """What the shaper still holds. With the last phrase's end, if that is known to be the last one."""
+        self.finished = True
+        return Made(self._shaper.finish(), events, finished=True)
 
     def _begin(self) -> PhraseBegun | None:
         if not self._waiting:

@@ -30,6 +30,15 @@ def test_a_pause_cuts_in_between_two_chunks() -> None:
     assert notes.made[-1][1].finished
 
 
+def test_the_last_phrase_and_its_turn_end_in_one_step() -> None:
+    actor, notes = an_actor()
+    actor.on_receive(say(A, "one two three"))
+    drain(actor)
+    (*_, (_, last)) = notes.made
+    assert last.finished
+    assert [type(event) for event in last.events] == [PhraseDone]
+
+
 def test_a_stop_frees_what_the_model_holds() -> None:
     voice = FakeSynthesizer()
     actor, notes = an_actor(voice)
