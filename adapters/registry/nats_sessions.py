@@ -104,12 +104,12 @@ class NatsSessions:
 
     # --- writing -----------------------------------------------------------------------------------------------------
     async def _write_for_ever(self) -> None:
-        while not self._is_closed:  # nats-py may swallow a cancellation
-            self._wake.clear()
-            await self._write_due()
+        while not self._is_closed:  # nats-py may swallow a cancellation: nothing is waited for after it has written
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._idle_s()):
                     await self._wake.wait()
+            self._wake.clear()
+            await self._write_due()
 
     def _idle_s(self) -> float | None:
         """None: until something happens, such as that the connection is back."""

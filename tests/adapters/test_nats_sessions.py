@@ -1,6 +1,7 @@
 """What only the directory of sessions in NATS does, and how it spares the server."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from structlog.testing import capture_logs
 
 from adapters.bus.nats import NatsBus
 from adapters.registry import metrics, nats_sessions
-from adapters.registry.backlog import MAX_GONE, Backlog
+from adapters.registry.backlog import MAX_GONE, Backlog, Due
 from adapters.registry.bucket import make_bucket
 from adapters.registry.nats_sessions import BUCKET, NatsSessions
 from adapters.server.child_process import ChildProcess
@@ -126,6 +127,28 @@ async def test_an_entry_is_renewed_before_it_expires_and_says_the_same(bus: Nats
         assert message.headers is not None
         assert message.headers["Nats-TTL"] == str(nats_sessions.TTL_S)
     await directory.close()
+
+
+async def test_it_closes_though_nats_py_swallows_its_cancellation(
+    bus: NatsBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `asyncio.wait_for` of Python 3.11 does when the answer comes in the same turn of the loop."""
+    writing, publish = asyncio.Event(), NatsSessions._publish
+
+    async def swallow(directory: NatsSessions, what: Due) -> None:
+        if writing.is_set():
+            await publish(directory, what)
+            return
+        writing.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(NatsSessions, "_publish", swallow)
+    directory = NatsSessions(bus)
+    directory.write(ONE)
+    await writing.wait()
+    async with asyncio.timeout(SOON_S):
+        await directory.close()
 
 
 async def test_closed_sessions_leave_nothing_in_the_bucket_for_good(bus: NatsBus) -> None:
