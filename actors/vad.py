@@ -132,10 +132,9 @@ class VadActor(pykka.ThreadingActor):
                 taken.append(window)
         windows = [np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768) for _, pcm in taken]
         self._judge(ready, [position for position, _ in taken], windows)
-        if len(ready) == _MAX_BATCH:
-            for watched in ready:  # those served go to the end: all take turns
-                if self._watched.pop(watched.line, None) is not None:
-                    self._watched[watched.line] = watched
+        for watched in ready:  # those served go to the end: all take turns
+            if self._watched.pop(watched.line, None) is not None:
+                self._watched[watched.line] = watched
         if any(len(watched.line.windows) for watched in self._watched.values()):
             self._bell.ring()
 
