@@ -173,8 +173,9 @@ class WebSocketClient(Inbox):
         """The speech of a turn, once its last frame came."""
 
         def found() -> list[Received] | None:
-            got = self.frames_of(turn)
-            return got if got and got[-1].frame.flags & Flags.LAST else None
+            """Looks from the end: to go through all that came with each frame that comes stops dozens of clients."""
+            newest = next((r for r in reversed(self.received) if r.frame.turn == turn and r.is_speech), None)
+            return self.frames_of(turn) if newest is not None and newest.frame.flags & Flags.LAST else None
 
         return await self.until(found, timeout_s)
 
