@@ -41,6 +41,25 @@ def audible_times(client: Client, since: float = 0.0) -> list[float]:
     return [at for at, samples in sounds if at >= since and is_audible(samples, SPEECH_RATE)]
 
 
+def lateness_ms(arrivals: Sequence[tuple[float, int]]) -> float:
+    """How much too late the latest came for a client that plays each as long after the first as it stands behind it.
+
+    Of each: when it came, and where its first sample stands (48 kHz). A jitter buffer of that length hides it.
+    """
+    (first_at, first), *_ = arrivals
+    return max(0.0, *((at - first_at) * 1000 - (here - first) * 1000 / SPEECH_RATE for at, here in arrivals))
+
+
+def audible_arrivals(client: Client, since: float) -> list[tuple[float, int]]:
+    """When what is to be heard of one turn came, and where it stands in the turn or in the stream (48 kHz)."""
+    if isinstance(client, WebRtcClient):
+        came = [(one.at, one.timestamp, one.samples) for one in client.received if one.at >= since]
+    else:
+        speech = [one for one in client.received if one.at >= since and one.is_speech]
+        came = [(one.at, one.frame.position, as_samples(one.frame.pcm)) for one in speech]
+    return [(at, here) for at, here, samples in came if is_audible(samples, SPEECH_RATE)]
+
+
 async def left_at(client: Client, position: int) -> float:
     """When the frame with this microphone sample left, once it has."""
     while True:

@@ -14,8 +14,9 @@ from nats.aio.subscription import Subscription
 from protocol.audio import Frame, unpack
 from protocol.codec import decode, decode_announcement, decode_reply, encode
 from protocol.ids import SessionId, WorkerName
+from protocol.measures import GatewayMeasures
 from protocol.message import Message
-from protocol.subjects import Subject, parse, tts_frames
+from protocol.subjects import ANY_SESSION, Subject, gateway_meta, parse, tts_frames
 from protocol.workers import Announcement
 
 SomeMessage = TypeVar("SomeMessage", bound=Message)
@@ -96,6 +97,19 @@ class Tap:
         watched.subscriptions.append(await self.client.subscribe(tts_frames(session), cb=on_frame))
         await self.client.flush()
         return watched
+
+    async def gateways(self) -> list[GatewayMeasures]:
+        """What gateways tell once a second of the sound of all sessions, from now on; it grows."""
+        told: list[GatewayMeasures] = []
+
+        async def on_message(msg: Msg) -> None:
+            message = decode(msg.subject, msg.data)
+            assert isinstance(message, GatewayMeasures)
+            told.append(message)
+
+        await self.client.subscribe(gateway_meta(ANY_SESSION), cb=on_message)
+        await self.client.flush()
+        return told
 
     async def workers(self) -> list[Announcement]:
         """Who is announced in the registry."""

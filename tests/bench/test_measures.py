@@ -6,6 +6,7 @@ import numpy as np
 import orjson
 import pytest
 
+from tests.bench.caller import lateness_ms
 from tests.bench.jitter import deviations_ms
 from tests.bench.results import Findings, write
 from tests.bench.resume import differing, missing
@@ -25,6 +26,13 @@ def test_one_late_frame_deviates_by_its_lateness() -> None:
 def test_what_is_sent_in_advance_is_no_jitter() -> None:
     times = [100.0] * 10 + [100 + n * 0.02 for n in range(5, 45)]
     assert max(deviations_ms(times)) == pytest.approx(0.0)
+
+
+def test_the_latest_packet_is_as_late_as_it_came_after_its_place() -> None:
+    on_time = [(100 + n * 0.02, 960 * n) for n in range(9)]
+    assert lateness_ms(on_time) == pytest.approx(0.0, abs=1e-6)
+    assert lateness_ms([*on_time, (100.215, 960 * 9), (100.22, 960 * 10)]) == pytest.approx(35.0)
+    assert lateness_ms([(100.0, 0), (100.0, 960), (100.0, 1_920)]) == 0.0, "what comes in advance is not late"
 
 
 def test_sound_begins_and_ends_where_it_is_loud() -> None:
