@@ -30,7 +30,7 @@ class SpeakingSession:
         self._session = session
         self._around = around
         self._events_to = tts_event(session, around.worker)
-        self._sound = SpeechReports(session, around.worker, around.bus, around.clock)
+        self._sound = SpeechReports(session, around.worker, around.bus)
         self._lease: Lease | None = None
         self._lease_of_turn: Lease | None = None
         self._language = "en"
@@ -148,7 +148,7 @@ class SpeakingSession:
     def expire(self, now: float, *, paused_s: float) -> None:
         """Drop a turn that was paused so long that nobody waits for the rest; say what was not said of the others."""
         self._let_go()
-        self._sound.look()
+        self._sound.look(now)
         turn = self._turn
         if turn is not None and turn.paused_at is not None and now - turn.paused_at > paused_s:
             self._fail(turn.id, "paused-too-long", f"paused for more than {paused_s:.0f} s")

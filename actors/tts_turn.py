@@ -147,8 +147,9 @@ class SpokenTurn:
         """The next chunk, from the model."""
         for event in made.events:
             self._place(event)
-        if made.frames and self._has_run_dry():
-            self._sound.underrun(self.id)
+        now = self._around.clock()
+        if made.frames and self._has_run_dry(now):
+            self._sound.underrun(now, self.id)
         self._frames.add(made.frames)
         if made.finished:
             self._frames.close()
@@ -157,17 +158,18 @@ class SpokenTurn:
 
     def tick(self, now: float, points: int) -> bool:
         """Send what is due; see `Paced`."""
-        self._send(self._pacing.at_tick(now, self._frames.ready, points))
+        self._send(now, self._pacing.at_tick(now, self._frames.ready, points))
         return self._frames.ready > 0
 
     # --- inside -----------------------------------------------------------------------------------------------------
     def _send_at_once(self) -> None:
         """What need not wait for the grid; the rest does."""
-        self._send(self._pacing.at_once(self._around.clock(), self._frames.ready))
+        now = self._around.clock()
+        self._send(now, self._pacing.at_once(now, self._frames.ready))
         if self._frames.ready:
             self._around.pacer.wake(self)
 
-    def _send(self, count: int) -> None:
+    def _send(self, now: float, count: int) -> None:
         """Let frames leave. One that the bus does not take now stays the next one."""
         for _ in range(count):
             frame = self._frames.peek(self._around.wall())
@@ -175,13 +177,13 @@ class SpokenTurn:
                 return
             again = self._frames.advance()
             self._pacing.sent = frame.end
-            self._sound.sent(self.id, ahead=self._pacing.ahead(self._around.clock()), again=again)
+            self._sound.sent(now, self.id, ahead=self._pacing.ahead(now), again=again)
             self._after(frame)
 
-    def _has_run_dry(self) -> bool:
+    def _has_run_dry(self, now: float) -> bool:
         """Whether frames should have left, and there were none."""
         due = self._began and self.paused_at is None and not self._frames.ready
-        return due and self._pacing.runs_low(self._around.clock())
+        return due and self._pacing.runs_low(now)
 
     def _after(self, frame: Frame) -> None:
         if not self._began:

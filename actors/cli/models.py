@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.cli.nats_options import Credentials, DataDir, Nats, token, whereabouts
+from actors.cli.nats_options import Credentials, DataDir, Json, Nats, Watch, token, whereabouts
 
 if TYPE_CHECKING:
     from protocol.ports import WorkerView
@@ -21,8 +21,8 @@ AtWorker = Annotated[str | None, typer.Option("--worker", help="At this one.", m
 def list_models(
     worker: Annotated[str | None, typer.Argument(help="Of this worker alone.", show_default=False)] = None,
     *,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs; with --watch a line for each change.")] = False,
+    watch: Watch = False,
+    as_json: Json = False,
     nats: Nats = None,
     data_dir: DataDir = None,
     credentials: Credentials = None,

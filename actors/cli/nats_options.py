@@ -1,4 +1,4 @@
-"""What all commands that ask workers over NATS understand."""
+"""What the commands that ask and list over NATS understand."""
 
 import os
 from pathlib import Path
@@ -15,6 +15,8 @@ DataDir = Annotated[
 Credentials = Annotated[
     Path | None, typer.Option(envvar="ANTIPHON_NATS_CREDENTIALS", help="An operator's.", metavar="FILE")
 ]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs; with --watch a line for each change.")]
 
 
 _PLACES: Final = ("ANTIPHON_NATS_", "ANTIPHON_REGISTRY", "ANTIPHON_REDIS_")

@@ -1,18 +1,15 @@
 """`antiphon sessions`: which conversations are open, at which gateway, and who serves them."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from actors.cli.nats_options import Credentials, DataDir, Nats, whereabouts
+from actors.cli.nats_options import Credentials, DataDir, Json, Nats, Watch, whereabouts
 
 if TYPE_CHECKING:
     from protocol.directory import SessionEntry
 
 app = typer.Typer(no_args_is_help=True, help="See the sessions of all gateways.")
-
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs; with --watch a line for each change.")]
 
 
 @app.callback()

@@ -4,15 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.cli.nats_options import Credentials, DataDir, Nats, token, whereabouts
+from actors.cli.nats_options import Credentials, DataDir, Json, Nats, Watch, token, whereabouts
 
 if TYPE_CHECKING:
     from protocol.ports import WorkerView
 
 app = typer.Typer(no_args_is_help=True, help="See the workers, and let one finish and end.")
-
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs; with --watch a line for each change.")]
 
 
 @app.command("list")
